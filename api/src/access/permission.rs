@@ -1,0 +1,139 @@
+//! Roles, scopes, and the permissions that handlers name.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// What a member may do; each role includes the ones before it.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema, sqlx::Type,
+)]
+#[serde(rename_all = "UPPERCASE")]
+#[sqlx(type_name = "text", rename_all = "UPPERCASE")]
+pub enum Role {
+    /// Reads.
+    Viewer,
+    /// Plans, books and keeps the catalogue.
+    Planner,
+    /// Also manages members, keys and the organization.
+    Owner,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Viewer => "VIEWER",
+            Self::Planner => "PLANNER",
+            Self::Owner => "OWNER",
+        })
+    }
+}
+
+/// What an API key may be used for, within its owner's role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+pub enum Scope {
+    #[serde(rename = "catalogue:read")]
+    CatalogueRead,
+    #[serde(rename = "catalogue:write")]
+    CatalogueWrite,
+    #[serde(rename = "events:read")]
+    EventsRead,
+    #[serde(rename = "events:write")]
+    EventsWrite,
+    /// Commits the organization's money.
+    #[serde(rename = "bookings:write")]
+    BookingsWrite,
+    #[serde(rename = "organization:read")]
+    OrganizationRead,
+    #[serde(rename = "organization:write")]
+    OrganizationWrite,
+}
+
+impl Scope {
+    pub const ALL: [Self; 7] = [
+        Self::CatalogueRead,
+        Self::CatalogueWrite,
+        Self::EventsRead,
+        Self::EventsWrite,
+        Self::BookingsWrite,
+        Self::OrganizationRead,
+        Self::OrganizationWrite,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CatalogueRead => "catalogue:read",
+            Self::CatalogueWrite => "catalogue:write",
+            Self::EventsRead => "events:read",
+            Self::EventsWrite => "events:write",
+            Self::BookingsWrite => "bookings:write",
+            Self::OrganizationRead => "organization:read",
+            Self::OrganizationWrite => "organization:write",
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Scope {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Self::ALL.into_iter().find(|scope| scope.as_str() == text).ok_or(())
+    }
+}
+
+/// A right that a handler can ask for: a role at least, and a scope.
+pub trait Permission {
+    const ROLE: Role;
+    const SCOPE: Scope;
+}
+
+/// Read venues and caterers.
+pub struct ReadCatalogue;
+/// Change venues and caterers.
+pub struct WriteCatalogue;
+/// Read events, plans and bookings.
+pub struct ReadEvents;
+/// Plan, and change events.
+pub struct WriteEvents;
+/// Hold, confirm and cancel bookings; record payments.
+pub struct WriteBookings;
+/// Read the organization, its members and who one is.
+pub struct ReadOrganization;
+/// Manage members and keys, rename the organization, read the audit trail.
+pub struct ManageOrganization;
+
+impl Permission for ReadCatalogue {
+    const ROLE: Role = Role::Viewer;
+    const SCOPE: Scope = Scope::CatalogueRead;
+}
+impl Permission for WriteCatalogue {
+    const ROLE: Role = Role::Planner;
+    const SCOPE: Scope = Scope::CatalogueWrite;
+}
+impl Permission for ReadEvents {
+    const ROLE: Role = Role::Viewer;
+    const SCOPE: Scope = Scope::EventsRead;
+}
+impl Permission for WriteEvents {
+    const ROLE: Role = Role::Planner;
+    const SCOPE: Scope = Scope::EventsWrite;
+}
+impl Permission for WriteBookings {
+    const ROLE: Role = Role::Planner;
+    const SCOPE: Scope = Scope::BookingsWrite;
+}
+impl Permission for ReadOrganization {
+    const ROLE: Role = Role::Viewer;
+    const SCOPE: Scope = Scope::OrganizationRead;
+}
+impl Permission for ManageOrganization {
+    const ROLE: Role = Role::Owner;
+    const SCOPE: Scope = Scope::OrganizationWrite;
+}

@@ -1,0 +1,29 @@
+//! The event API of Event Planner. `ARCHITECTURE.md` is the map; `http::routes` lists the slices.
+
+pub mod access;
+pub mod admin;
+pub mod api_keys;
+pub mod audit;
+pub mod bookings;
+pub mod cache;
+pub mod caterers;
+pub mod config;
+pub mod events;
+pub mod extract;
+pub mod health;
+pub mod http;
+pub mod members;
+pub mod money;
+pub mod openapi;
+pub mod organizations;
+pub mod page;
+pub mod plans;
+pub mod problem;
+pub mod rate_limit;
+pub mod reference;
+pub mod serve;
+pub mod state;
+pub mod telemetry;
+pub mod text;
+pub mod venues;
+pub mod work;

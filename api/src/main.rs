@@ -1,0 +1,33 @@
+//! The binary: one subcommand, one job.
+
+use anyhow::Context;
+use clap::Parser;
+use event_planner_api::{
+    admin,
+    config::{Cli, Command},
+    openapi, serve, telemetry,
+};
+
+#[tokio::main]
+#[expect(clippy::print_stdout, reason = "commands answer on standard output; logs go to standard error")]
+async fn main() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    telemetry::init(&cli.log)?;
+    match cli.command {
+        Command::Serve(config) => serve::run(&config).await,
+        Command::Migrate(config) => admin::migrate(&config).await,
+        Command::Seed(config) => {
+            println!("{}", admin::seed(&config).await?);
+            Ok(())
+        }
+        Command::Openapi => {
+            println!("{}", openapi::document().to_pretty_json().context("the OpenAPI document")?);
+            Ok(())
+        }
+        Command::Healthcheck(config) => admin::healthcheck(&config).await,
+        Command::Admin(config) => {
+            println!("{}", admin::run(&config).await?);
+            Ok(())
+        }
+    }
+}

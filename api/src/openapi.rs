@@ -1,0 +1,149 @@
+//! The OpenAPI document: what the handlers say, and what holds for all of them.
+
+use utoipa::{
+    OpenApi,
+    openapi::{
+        self, Content, HeaderBuilder, Ref, RefOr, ResponseBuilder,
+        path::{Operation, Parameter, ParameterBuilder, ParameterIn},
+        schema::{ObjectBuilder, Schema, SchemaType, Type},
+        security::{Http, HttpAuthScheme, SecurityScheme},
+    },
+};
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::{http, problem::ProblemBody, state::App};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Event Planner API",
+        description = "From a brief to a booked event. Errors are RFC 9457 problem details; POSTs may carry an \
+            `Idempotency-Key`; changes need `If-Match`; lists are paged by `limit` and `cursor`.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
+    ),
+    components(schemas(ProblemBody)),
+    security(("api_key" = [])),
+    tags(
+        (name = "plans", description = "A brief becomes ranked, priced options."),
+        (name = "bookings", description = "Claims on venues and caterers that never collide."),
+        (name = "events", description = "What is planned."),
+        (name = "venues", description = "Places, their capacity and prices."),
+        (name = "caterers", description = "Kitchens, their cuisines and prices."),
+        (name = "organizations", description = "The tenant."),
+        (name = "members", description = "The people in it."),
+        (name = "api_keys", description = "Their credentials."),
+        (name = "audit", description = "Who did what."),
+    )
+)]
+struct Document;
+
+/// An empty router with the general part of the document.
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Document::openapi())
+}
+
+/// The whole document, as committed in `api/openapi.json`.
+pub fn document() -> openapi::OpenApi {
+    let mut document = http::routes().into_openapi();
+    document.info.version = env!("CARGO_PKG_VERSION").to_owned();
+    if let Some(components) = &mut document.components {
+        let bearer = Http::builder().scheme(HttpAuthScheme::Bearer).description(Some("An API key, `epk_…`.")).build();
+        components.add_security_scheme("api_key", SecurityScheme::Http(bearer));
+    }
+    for item in document.paths.paths.values_mut() {
+        let methods = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+        for (method, operation) in ["get", "post", "put", "patch", "delete"].into_iter().zip(methods) {
+            if let Some(operation) = operation {
+                describe(method, operation);
+            }
+        }
+    }
+    add_patches(&mut document);
+    document
+}
+
+/// Adds what every operation has in common, so that no handler repeats it.
+fn describe(method: &str, operation: &mut Operation) {
+    let id = operation.operation_id.clone().unwrap_or_default();
+    let has_body = operation.request_body.is_some();
+    let parameters = operation.parameters.get_or_insert_default();
+    let mut statuses = vec![400, 401, 403, 404, 406, 422, 429, 500, 503, 504];
+    if id.starts_with("list_") {
+        parameters.push(parameter("limit", ParameterIn::Query, "Items on a page.", integer(1, 200, 50)).into());
+        parameters.push(parameter("cursor", ParameterIn::Query, "`next_cursor` of the page before.", string(2_000)).into());
+    }
+    if method == "post" {
+        let text = "A key for this intention; a retry with the same key has one effect and the same answer.";
+        parameters.push(parameter("Idempotency-Key", ParameterIn::Header, text, string(255)).into());
+        statuses.push(409);
+    }
+    if matches!(method, "patch" | "put" | "delete") {
+        let text = "The ETag that was read, or `*`.";
+        let mut if_match = parameter("If-Match", ParameterIn::Header, text, string(200));
+        if_match.required = utoipa::openapi::Required::True;
+        parameters.push(if_match.into());
+        statuses.extend([409, 412, 428]);
+    }
+    if has_body {
+        statuses.extend([413, 415]);
+    }
+    for status in statuses {
+        operation.responses.responses.entry(status.to_string()).or_insert_with(|| problem(status));
+    }
+}
+
+fn problem(status: u16) -> RefOr<openapi::Response> {
+    let status = axum::http::StatusCode::from_u16(status).unwrap_or_default();
+    let content = Content::new(Some(Ref::from_schema_name("Problem")));
+    let mut response = ResponseBuilder::new()
+        .description(status.canonical_reason().unwrap_or("Error"))
+        .content("application/problem+json", content);
+    if matches!(status.as_u16(), 429 | 503) {
+        let seconds = HeaderBuilder::new().description(Some("Seconds to wait.")).schema(Some(integer(0, 86_400, 1)));
+        response = response.header("Retry-After", seconds.build());
+    }
+    RefOr::T(response.build())
+}
+
+fn parameter(name: &str, place: ParameterIn, text: &str, schema: Schema) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(place)
+        .required(utoipa::openapi::Required::False)
+        .description(Some(text))
+        .schema(Some(schema))
+        .build()
+}
+
+fn integer(minimum: i64, maximum: i64, default: i64) -> Schema {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::Type(Type::Integer))
+        .minimum(Some(minimum))
+        .maximum(Some(maximum))
+        .default(Some(default.into()))
+        .build()
+        .into()
+}
+
+fn string(max_length: usize) -> Schema {
+    ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).min_length(Some(1)).max_length(Some(max_length)).build().into()
+}
+
+/// A merge patch has the fields of the new thing, each optional: `VenuePatch` from `NewVenue`.
+fn add_patches(document: &mut openapi::OpenApi) {
+    let Some(components) = &mut document.components else { return };
+    for item in document.paths.paths.values_mut() {
+        let Some(body) = item.patch.as_mut().and_then(|operation| operation.request_body.as_mut()) else { continue };
+        let RefOr::T(body) = body else { continue };
+        let Some(RefOr::T(content)) = body.content.get_mut("application/merge-patch+json") else { continue };
+        let Some(RefOr::Ref(reference)) = &content.schema else { continue };
+        let Some(name) = reference.ref_location.rsplit("/New").next().map(str::to_owned) else { continue };
+        let Some(RefOr::T(Schema::Object(new))) = components.schemas.get(&format!("New{name}")) else { continue };
+        let mut patch = new.clone();
+        patch.required.clear();
+        patch.example = None;
+        patch.description = Some("A merge patch (RFC 7396): fields left out stay, null clears.".to_owned());
+        components.schemas.insert(format!("{name}Patch"), RefOr::T(Schema::Object(patch)));
+        content.schema = Some(RefOr::Ref(Ref::from_schema_name(format!("{name}Patch"))));
+    }
+}

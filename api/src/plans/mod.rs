@@ -1,0 +1,2 @@
+use utoipa_axum::router::OpenApiRouter; use crate::state::App; pub fn routes() -> OpenApiRouter<App> { OpenApiRouter::new() }
+#[derive(Default)] pub struct Catalogues;

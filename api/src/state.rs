@@ -1,0 +1,172 @@
+//! What every handler can reach: pools, settings, the clock and the source of ids.
+
+use std::{
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::Context;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use uuid::{ContextV7, Uuid};
+
+use crate::{
+    access::Authenticator, config::Serve, plans::Catalogues, rate_limit::RateLimiter,
+    telemetry::Metrics,
+};
+
+/// The shared state; cloning it is cheap.
+#[derive(Clone)]
+pub struct App(Arc<State>);
+
+pub struct State {
+    pub db: PgPool,
+    pub clock: Clock,
+    pub ids: Ids,
+    pub settings: Settings,
+    pub metrics: Metrics,
+    pub authenticator: Authenticator,
+    pub rate_limiter: RateLimiter,
+    /// What planning keeps in memory.
+    pub catalogues: Catalogues,
+    /// Set when we are about to stop: `/ready` says no.
+    pub draining: AtomicBool,
+}
+
+/// The settings that requests read.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub public_base_url: String,
+    pub trust_forwarded_for: bool,
+    pub request_timeout: Duration,
+    pub body_limit: usize,
+    pub max_in_flight: usize,
+    pub plan_ttl: Duration,
+    pub hold_ttl: Duration,
+}
+
+impl App {
+    pub fn new(state: State) -> Self {
+        Self(Arc::new(state))
+    }
+
+    /// The state for `serve`.
+    pub fn from_config(config: &Serve, db: PgPool) -> anyhow::Result<Self> {
+        let redis = config.redis_url()?;
+        let metrics = Metrics::new()?;
+        Ok(Self::new(State {
+            db,
+            clock: Clock::System,
+            ids: Ids::default(),
+            settings: Settings {
+                public_base_url: config.public_base_url.trim_end_matches('/').to_owned(),
+                trust_forwarded_for: config.trust_forwarded_for,
+                request_timeout: config.request_timeout,
+                body_limit: config.body_limit,
+                max_in_flight: config.max_in_flight,
+                plan_ttl: config.plan_ttl,
+                hold_ttl: config.hold_ttl,
+            },
+            metrics,
+            authenticator: Authenticator::new(config.service_auth_token()?.as_ref()),
+            rate_limiter: RateLimiter::new(redis.as_ref(), "", config.rate_limit)?,
+            catalogues: Catalogues::default(),
+            draining: AtomicBool::new(false),
+        }))
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub fn new_id(&self) -> Uuid {
+        self.ids.next(self.now())
+    }
+}
+
+impl Deref for App {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.0
+    }
+}
+
+/// The time, in the microseconds that Postgres keeps; fixed in tests.
+#[derive(Debug, Clone)]
+pub enum Clock {
+    System,
+    /// Microseconds since 1970, moved by hand.
+    Fixed(Arc<AtomicI64>),
+}
+
+impl Clock {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock that everything else asks")]
+    pub fn now(&self) -> Timestamp {
+        let microseconds = match self {
+            Self::System => Timestamp::now().as_microsecond(),
+            Self::Fixed(time) => time.load(Ordering::Relaxed),
+        };
+        Timestamp::from_microsecond(microseconds).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+}
+
+/// `UUIDv7`: sorts by creation, within a millisecond too.
+#[derive(Default)]
+pub struct Ids(std::sync::Mutex<ContextV7>);
+
+impl Ids {
+    pub fn next(&self, now: Timestamp) -> Uuid {
+        let context = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let seconds = u64::try_from(now.as_second()).unwrap_or_default();
+        let nanoseconds = u32::try_from(now.subsec_nanosecond()).unwrap_or_default();
+        Uuid::new_v7(uuid::Timestamp::from_unix(&*context, seconds, nanoseconds))
+    }
+}
+
+/// The pool for the application's role. Statements that outlive every deadline are ended by the
+/// server, so that a lost client leaves nothing running.
+pub async fn connect(url: &SecretString, connections: u32) -> anyhow::Result<PgPool> {
+    let options: PgConnectOptions =
+        url.expose_secret().parse().context("DATABASE_URL is not an address of Postgres")?;
+    pool_options(connections)
+        .connect_with(options.application_name("event-planner-api"))
+        .await
+        .context("connect to Postgres (DATABASE_URL)")
+}
+
+/// As `connect`, without a first connection: the database may come later.
+pub fn connect_lazily(url: &SecretString, connections: u32) -> anyhow::Result<PgPool> {
+    let options: PgConnectOptions =
+        url.expose_secret().parse().context("DATABASE_URL is not an address of Postgres")?;
+    Ok(pool_options(connections).connect_lazy_with(options.application_name("event-planner-api")))
+}
+
+fn pool_options(connections: u32) -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(Duration::from_secs(3))
+        // A dead connection is found by the statement that meets it; testing each is a round trip.
+        .test_before_acquire(false)
+        .max_lifetime(Duration::from_mins(30))
+}
+
+/// SHA-256, for tokens and fingerprints.
+pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        // The length keeps ("ab", "c") and ("a", "bc") apart.
+        hasher.update((part.len() as u64).to_be_bytes());
+        hasher.update(part);
+    }
+    hasher.finalize().into()
+}

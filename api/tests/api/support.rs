@@ -1,0 +1,293 @@
+//! What every test starts from: two organizations, a client for each kind of caller, a fixed clock.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    http::{HeaderMap, Method, Request, StatusCode},
+};
+use event_planner_api::{
+    access::{ApiKeyToken, Authenticator, Role},
+    api_keys::{self, NewApiKey},
+    http,
+    members::{self, NewMember},
+    organizations::{self, NewTenant},
+    rate_limit::RateLimiter,
+    state::{App, Clock, Ids, Settings, State},
+    telemetry::Metrics,
+    work::Work,
+};
+use http_body_util::BodyExt;
+use serde_json::Value;
+use sqlx::{PgPool, postgres::PgPoolOptions};
+use tower::ServiceExt;
+use uuid::Uuid;
+
+pub const SERVICE_TOKEN: &str = "4kPz7QvW1xYbN8sLr2TfHc6JmUaGd9Ei";
+/// Friday, 15 January 2027, noon UTC.
+pub const NOW: &str = "2027-01-15T12:00:00Z";
+
+/// The application with its callers. `organization_id` is theirs, but for `stranger`.
+pub struct TestApp {
+    pub app: App,
+    pub router: Router,
+    pub organization_id: Uuid,
+    pub owner_id: Uuid,
+    pub other_organization_id: Uuid,
+    pub owner: Client,
+    pub planner: Client,
+    pub viewer: Client,
+    /// The owner of another organization.
+    pub stranger: Client,
+    /// Nobody.
+    pub anonymous: Client,
+    /// Our own service, for itself.
+    pub service: Client,
+    clock: Arc<AtomicI64>,
+}
+
+impl TestApp {
+    pub async fn new(pool: PgPool) -> Self {
+        Self::with(pool, |_| {}).await
+    }
+
+    /// With other settings.
+    pub async fn with(pool: PgPool, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::with_quota(pool, 1_000_000, change).await
+    }
+
+    /// With a rate limit of `quota` requests a minute.
+    pub async fn with_quota(pool: PgPool, quota: u32, change: impl FnOnce(&mut Settings)) -> Self {
+        let now: jiff::Timestamp = NOW.parse().unwrap();
+        let clock = Arc::new(AtomicI64::new(now.as_microsecond()));
+        let mut settings = Settings {
+            public_base_url: "https://events.example".into(),
+            trust_forwarded_for: false,
+            request_timeout: Duration::from_secs(30),
+            body_limit: 1024 * 1024,
+            max_in_flight: 1_000,
+            plan_ttl: Duration::from_hours(1),
+            hold_ttl: Duration::from_hours(48),
+        };
+        change(&mut settings);
+        let service_token = SERVICE_TOKEN.to_owned().into();
+        let app = App::new(State {
+            db: application_pool(&pool).await,
+            clock: Clock::Fixed(clock.clone()),
+            ids: Ids::default(),
+            settings,
+            metrics: Metrics::new().unwrap(),
+            authenticator: Authenticator::new(Some(&service_token)),
+            rate_limiter: rate_limiter(quota),
+            catalogues: event_planner_api::plans::Catalogues::default(),
+            draining: AtomicBool::new(false),
+        });
+        Self::populate(app, clock).await
+    }
+
+    async fn populate(app: App, clock: Arc<AtomicI64>) -> Self {
+        let router = http::app(app.clone());
+        let client = |key: Option<&str>| Client { router: router.clone(), key: key.map(str::to_owned), on_behalf_of: None };
+        let (organization_id, owner_id, owner) = tenant(&app, "Acme Events", "ada@example.com").await;
+        let (other_organization_id, _, stranger) = tenant(&app, "Other Events", "mallory@example.com").await;
+        let planner = member(&app, organization_id, "grace@example.com", Role::Planner).await;
+        let viewer = member(&app, organization_id, "linus@example.com", Role::Viewer).await;
+        Self {
+            owner: client(Some(&owner)),
+            planner: client(Some(&planner)),
+            viewer: client(Some(&viewer)),
+            stranger: client(Some(&stranger)),
+            anonymous: client(None),
+            service: client(Some(SERVICE_TOKEN)),
+            app,
+            router,
+            organization_id,
+            owner_id,
+            other_organization_id,
+            clock,
+        }
+    }
+
+    /// Lets time pass.
+    pub fn advance(&self, duration: Duration) {
+        let microseconds = i64::try_from(duration.as_micros()).unwrap();
+        self.clock.fetch_add(microseconds, Ordering::Relaxed);
+    }
+
+    pub fn client(&self, key: &str) -> Client {
+        Client { router: self.router.clone(), key: Some(key.to_owned()), on_behalf_of: None }
+    }
+}
+
+/// A caller: whatever it sends carries its credential.
+#[derive(Clone)]
+pub struct Client {
+    router: Router,
+    key: Option<String>,
+    on_behalf_of: Option<String>,
+}
+
+impl Client {
+    /// The same credential, acting for a member.
+    pub fn on_behalf_of(&self, organization_id: Uuid, member_id: Uuid) -> Self {
+        Self { on_behalf_of: Some(format!("{organization_id}/{member_id}")), ..self.clone() }
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(self.request(Method::GET, path), Body::empty()).await
+    }
+
+    pub async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.send(with(self.request(Method::GET, path), headers), Body::empty()).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.post_with(path, body, &[]).await
+    }
+
+    /// A POST under an idempotency key.
+    pub async fn post_once(&self, key: &str, path: &str, body: &Value) -> Answer {
+        self.post_with(path, body, &[("idempotency-key", key)]).await
+    }
+
+    pub async fn post_with(&self, path: &str, body: &Value, headers: &[(&str, &str)]) -> Answer {
+        let request = with(self.request(Method::POST, path), headers);
+        if body.is_null() {
+            return self.send(request, Body::empty()).await;
+        }
+        self.send(request.header("content-type", "application/json"), Body::from(body.to_string())).await
+    }
+
+    /// A merge patch of the version that was read.
+    pub async fn patch(&self, path: &str, etag: &str, body: &Value) -> Answer {
+        let request = self.request(Method::PATCH, path).header("if-match", etag);
+        let request = request.header("content-type", "application/merge-patch+json");
+        self.send(request, Body::from(body.to_string())).await
+    }
+
+    pub async fn delete(&self, path: &str, etag: &str) -> Answer {
+        self.send(self.request(Method::DELETE, path).header("if-match", etag), Body::empty()).await
+    }
+
+    /// A request with the credential, for everything else.
+    pub fn request(&self, method: Method, path: &str) -> axum::http::request::Builder {
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(key) = &self.key {
+            request = request.header("authorization", format!("Bearer {key}"));
+        }
+        if let Some(member) = &self.on_behalf_of {
+            request = request.header("on-behalf-of", member);
+        }
+        request
+    }
+
+    pub async fn send(&self, request: axum::http::request::Builder, body: Body) -> Answer {
+        let response = self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        Answer { status: parts.status, headers: parts.headers, bytes }
+    }
+}
+
+fn with(
+    mut request: axum::http::request::Builder,
+    headers: &[(&str, &str)],
+) -> axum::http::request::Builder {
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub bytes: Bytes,
+}
+
+impl Answer {
+    /// The JSON body, after a check of the status.
+    #[track_caller]
+    pub fn expect(&self, status: u16) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{}", String::from_utf8_lossy(&self.bytes));
+        if self.bytes.is_empty() {
+            return Value::Null;
+        }
+        serde_json::from_slice(&self.bytes).unwrap_or(Value::Null)
+    }
+
+    /// The problem body, after a check of status and code.
+    #[track_caller]
+    pub fn expect_problem(&self, status: u16, code: &str) -> Value {
+        let problem = self.expect(status);
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        assert_eq!(problem["code"], code, "{problem}");
+        assert_eq!(problem["instance"], self.header("x-request-id"));
+        problem
+    }
+
+    /// 422 on exactly these fields.
+    #[track_caller]
+    pub fn expect_invalid(&self, pointers: &[&str]) {
+        let problem = self.expect_problem(422, "invalid_fields");
+        let found: Vec<_> = problem["errors"].as_array().unwrap().iter().map(|e| e["pointer"].as_str().unwrap()).collect();
+        assert_eq!(found, pointers, "{problem}");
+    }
+
+    #[track_caller]
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub fn etag(&self) -> &str {
+        self.header("etag")
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8(self.bytes.to_vec()).unwrap()
+    }
+}
+
+/// The test's database as the application's own role, held to the same rights as in production.
+async fn application_pool(pool: &PgPool) -> PgPool {
+    let options = (*pool.connect_options()).clone().username("event_planner_app");
+    PgPoolOptions::new().max_connections(8).connect_with(options).await.unwrap()
+}
+
+/// Counts in Redis under a prefix of its own.
+fn rate_limiter(quota: u32) -> RateLimiter {
+    #[expect(clippy::disallowed_methods, reason = "the test runner tells where its Redis is")]
+    let url = std::env::var("REDIS_URL").expect("REDIS_URL: run the tests with `cargo xtask test`");
+    #[expect(clippy::disallowed_methods, reason = "any prefix of its own will do")]
+    let prefix = format!("test:{}:", Uuid::now_v7());
+    RateLimiter::new(Some(&url.into()), &prefix, quota).unwrap()
+}
+
+async fn tenant(app: &App, name: &str, email: &str) -> (Uuid, Uuid, String) {
+    let mut work = Work::system(app, Uuid::nil()).await.unwrap();
+    let new = NewTenant { name: name.into(), owner_name: "Owner".into(), owner_email: email.into() };
+    let token = ApiKeyToken::generate().unwrap();
+    let tenant = organizations::found(&mut work, &new, &token).await.unwrap();
+    work.commit_silently().await.unwrap();
+    (tenant.organization.id, tenant.owner.id, token.expose().to_owned())
+}
+
+async fn member(app: &App, organization_id: Uuid, email: &str, role: Role) -> String {
+    let mut work = Work::system(app, organization_id).await.unwrap();
+    let new = NewMember { name: "Member".into(), email: email.into(), role };
+    let member = members::create(&mut work, organization_id, &new).await.unwrap();
+    let token = ApiKeyToken::generate().unwrap();
+    let key = NewApiKey { name: "key".into(), member_id: None, scopes: None, expires_at: None };
+    api_keys::create(&mut work, organization_id, member.id, &key, &token).await.unwrap();
+    work.commit_silently().await.unwrap();
+    token.expose().to_owned()
+}
