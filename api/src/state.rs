@@ -54,6 +54,21 @@ pub struct Settings {
     pub hold_ttl: Duration,
 }
 
+/// The defaults of `serve`.
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            public_base_url: "http://127.0.0.1:8000".into(),
+            trust_forwarded_for: false,
+            request_timeout: Duration::from_secs(15),
+            body_limit: 1024 * 1024,
+            max_in_flight: 512,
+            plan_ttl: Duration::from_hours(1),
+            hold_ttl: Duration::from_hours(48),
+        }
+    }
+}
+
 impl App {
     pub fn new(state: State) -> Self {
         Self(Arc::new(state))
@@ -61,24 +76,38 @@ impl App {
 
     /// The state for `serve`.
     pub fn from_config(config: &Serve, db: PgPool) -> anyhow::Result<Self> {
-        let redis = config.redis_url()?;
-        let metrics = Metrics::new()?;
+        let settings = Settings {
+            public_base_url: config.public_base_url.trim_end_matches('/').to_owned(),
+            trust_forwarded_for: config.trust_forwarded_for,
+            request_timeout: config.request_timeout,
+            body_limit: config.body_limit,
+            max_in_flight: config.max_in_flight,
+            plan_ttl: config.plan_ttl,
+            hold_ttl: config.hold_ttl,
+        };
+        let limiter = RateLimiter::new(config.redis_url()?.as_ref(), "", config.rate_limit)?;
+        Self::assemble(db, settings, Authenticator::new(config.service_auth_token()?.as_ref()), limiter)
+    }
+
+    /// The state for a command that changes the database and serves nobody.
+    pub fn for_command(db: PgPool) -> anyhow::Result<Self> {
+        Self::assemble(db, Settings::default(), Authenticator::new(None), RateLimiter::new(None, "", 600)?)
+    }
+
+    fn assemble(
+        db: PgPool,
+        settings: Settings,
+        authenticator: Authenticator,
+        rate_limiter: RateLimiter,
+    ) -> anyhow::Result<Self> {
         Ok(Self::new(State {
             db,
             clock: Clock::System,
             ids: Ids::default(),
-            settings: Settings {
-                public_base_url: config.public_base_url.trim_end_matches('/').to_owned(),
-                trust_forwarded_for: config.trust_forwarded_for,
-                request_timeout: config.request_timeout,
-                body_limit: config.body_limit,
-                max_in_flight: config.max_in_flight,
-                plan_ttl: config.plan_ttl,
-                hold_ttl: config.hold_ttl,
-            },
-            metrics,
-            authenticator: Authenticator::new(config.service_auth_token()?.as_ref()),
-            rate_limiter: RateLimiter::new(redis.as_ref(), "", config.rate_limit)?,
+            settings,
+            metrics: Metrics::new()?,
+            authenticator,
+            rate_limiter,
             catalogues: Catalogues::default(),
             draining: AtomicBool::new(false),
         }))

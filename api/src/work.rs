@@ -97,6 +97,11 @@ impl Work {
         self
     }
 
+    /// The settings of the application that this change is part of.
+    pub fn settings(&self) -> &crate::state::Settings {
+        &self.app.settings
+    }
+
     pub fn new_id(&self) -> Uuid {
         self.app.new_id()
     }

@@ -101,6 +101,9 @@ impl Brief {
             let detail = "the budget names the currency already";
             faults.push(BriefFault::new("/currency", "conflict", detail));
         }
+        if self.start_time.second() != 0 || self.start_time.subsec_nanosecond() != 0 {
+            faults.push(BriefFault::new("/start_time", "range", "must be a whole minute"));
+        }
         faults.extend(self.location.fault());
         faults
     }
@@ -229,8 +232,11 @@ pub struct Point {
 }
 
 /// What kind of event it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type,
+)]
 #[serde(rename_all = "UPPERCASE")]
+#[sqlx(type_name = "text", rename_all = "UPPERCASE")]
 pub enum EventType {
     Offsite,
     Conference,

@@ -256,3 +256,13 @@ pub struct Change {
     #[schema(example = "At 92.00 USD a head three options open.")]
     pub detail: String,
 }
+
+/// `Tuesday 15 September 2026`.
+pub(super) fn long_date(date: Date) -> String {
+    date.strftime("%A %-d %B %Y").to_string()
+}
+
+/// `1 guest`, `120 guests`.
+pub(super) fn people(guests: i32) -> String {
+    if guests == 1 { "1 guest".to_owned() } else { format!("{guests} guests") }
+}

@@ -1,11 +1,15 @@
 //! What an organization can choose from, held in memory between searches.
 
+pub(super) mod words;
+
 use std::collections::HashMap;
 
 use jiff::{civil::Date, tz::TimeZone};
 use uuid::Uuid;
 
-use super::place::Place;
+use words::{Vocabulary, WordSet};
+
+use super::place::{Place, reach_squared};
 use crate::{
     money::Currency,
     text::{fold, word_list},
@@ -18,7 +22,8 @@ pub struct Snapshot {
     pub(super) venues: Vec<Listed<VenueEntry>>,
     pub(super) caterers: Vec<Listed<CatererEntry>>,
     /// `None` stands for a name that is no IANA zone: nothing can be planned there.
-    pub(super) zones: Vec<(String, Option<TimeZone>)>,
+    pub(super) zones: Vec<Option<TimeZone>>,
+    pub(super) vocabulary: Vocabulary,
 }
 
 /// An entry with what is derived from it once: where it is and which zone it keeps.
@@ -28,6 +33,12 @@ pub(super) struct Listed<T> {
     pub(super) place: Place,
     /// Index into [`Snapshot::zones`]; only venues use it.
     pub(super) zone: usize,
+    /// How far it delivers, see [`reach_squared`]; only caterers do.
+    pub(super) reach: f64,
+    pub(super) amenities: WordSet,
+    /// Those of a venue are its own catering's.
+    pub(super) cuisines: WordSet,
+    pub(super) dietary: WordSet,
 }
 
 impl Snapshot {
@@ -36,9 +47,10 @@ impl Snapshot {
         venues.sort_unstable_by_key(|venue| venue.id);
         caterers.sort_unstable_by_key(|caterer| caterer.id);
         let mut zones = Zones::default();
-        let venues = venues.into_iter().map(|venue| list_venue(venue, &mut zones)).collect();
-        let caterers = caterers.into_iter().map(list_caterer).collect();
-        Self { venues, caterers, zones: zones.known }
+        let mut words = Vocabulary::default();
+        let venues = venues.into_iter().map(|it| list_venue(it, &mut zones, &mut words)).collect();
+        let caterers = caterers.into_iter().map(|it| list_caterer(it, &mut words)).collect();
+        Self { venues, caterers, zones: zones.known, vocabulary: words }
     }
 }
 
@@ -128,7 +140,7 @@ pub struct CatererEntry {
 
 #[derive(Default)]
 struct Zones {
-    known: Vec<(String, Option<TimeZone>)>,
+    known: Vec<Option<TimeZone>>,
     numbers: HashMap<String, usize>,
 }
 
@@ -138,32 +150,52 @@ impl Zones {
             return *number;
         }
         let number = self.known.len();
-        self.known.push((name.to_owned(), TimeZone::get(name).ok()));
+        self.known.push(TimeZone::get(name).ok());
         self.numbers.insert(name.to_owned(), number);
         number
     }
 }
 
-fn list_venue(mut venue: VenueEntry, zones: &mut Zones) -> Listed<VenueEntry> {
+fn list_venue(
+    mut venue: VenueEntry,
+    zones: &mut Zones,
+    words: &mut Vocabulary,
+) -> Listed<VenueEntry> {
     if venue.city_key.is_empty() {
         venue.city_key = fold(&venue.city);
     }
     venue.amenities = word_list(&venue.amenities);
+    let (mut cuisines, mut dietary) = (WordSet::default(), WordSet::default());
     if let Some(in_house) = &mut venue.in_house {
         in_house.cuisines = word_list(&in_house.cuisines);
         in_house.dietary_options = word_list(&in_house.dietary_options);
+        cuisines = words.learn(&in_house.cuisines);
+        dietary = words.learn(&in_house.dietary_options);
     }
-    let place = Place::new(venue.latitude, venue.longitude);
-    let zone = zones.number(&venue.time_zone);
-    Listed { entry: venue, place, zone }
+    Listed {
+        place: Place::new(venue.latitude, venue.longitude),
+        zone: zones.number(&venue.time_zone),
+        reach: 0.0,
+        amenities: words.learn(&venue.amenities),
+        cuisines,
+        dietary,
+        entry: venue,
+    }
 }
 
-fn list_caterer(mut caterer: CatererEntry) -> Listed<CatererEntry> {
+fn list_caterer(mut caterer: CatererEntry, words: &mut Vocabulary) -> Listed<CatererEntry> {
     if caterer.city_key.is_empty() {
         caterer.city_key = fold(&caterer.city);
     }
     caterer.cuisines = word_list(&caterer.cuisines);
     caterer.dietary_options = word_list(&caterer.dietary_options);
-    let place = Place::new(caterer.latitude, caterer.longitude);
-    Listed { entry: caterer, place, zone: 0 }
+    Listed {
+        place: Place::new(caterer.latitude, caterer.longitude),
+        zone: 0,
+        reach: reach_squared(caterer.delivery_radius_km),
+        amenities: WordSet::default(),
+        cuisines: words.learn(&caterer.cuisines),
+        dietary: words.learn(&caterer.dietary_options),
+        entry: caterer,
+    }
 }

@@ -1,0 +1,120 @@
+//! Payments that a person records: what came in for a booking, and what went back.
+
+use axum::{extract::State, response::Response};
+use jiff_sqlx::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+use validator::Validate;
+
+use super::{lock_availability, queries, record};
+use crate::{
+    access::{Access, ReadEvents, WriteBookings},
+    extract::{Json, Path},
+    money::Money,
+    page::{List, NoFilter, Page},
+    problem::Problem,
+    state::App,
+    work::Answer,
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
+#[serde(rename_all = "UPPERCASE")]
+#[sqlx(type_name = "text", rename_all = "UPPERCASE")]
+pub enum PaymentKind {
+    Deposit,
+    Balance,
+    Refund,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[sqlx(type_name = "text", rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum PaymentMethod {
+    BankTransfer,
+    Cash,
+    Card,
+    Other,
+}
+
+/// Money that came in for a booking, or went back.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Payment {
+    pub id: Uuid,
+    pub booking_id: Uuid,
+    pub kind: PaymentKind,
+    pub method: PaymentMethod,
+    /// Always positive; a refund is subtracted.
+    pub amount: Money,
+    pub reference: String,
+    pub received_at: Timestamp,
+    pub created_at: Timestamp,
+}
+
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "kind": "DEPOSIT", "method": "BANK_TRANSFER", "amount": {"amount": 50_000, "currency": "USD"}
+}))]
+pub struct NewPayment {
+    pub kind: PaymentKind,
+    pub method: PaymentMethod,
+    /// In the currency of the booking, more than nothing.
+    #[validate(nested)]
+    pub amount: Money,
+    /// What it says on the statement.
+    #[serde(default)]
+    #[validate(length(max = 200))]
+    #[schema(max_length = 200, required = false)]
+    pub reference: String,
+    /// Now, when left out.
+    pub received_at: Option<Timestamp>,
+}
+
+/// List the payments of a booking, oldest first.
+#[utoipa::path(get, path = "/v1/bookings/{booking_id}/payments", tag = "bookings",
+    params(("booking_id" = Uuid, Path, description = "The booking.")),
+    responses((status = 200, description = "One page.", body = Page<Payment>)))]
+pub async fn list_booking_payments(
+    State(app): State<App>,
+    access: Access<ReadEvents>,
+    Path(booking_id): Path<Uuid>,
+    list: List<NoFilter>,
+) -> Result<Response, Problem> {
+    let organization_id = access.organization_id();
+    queries::get(&app.db, organization_id, booking_id).await?;
+    let payments = queries::payments(&app.db, organization_id, booking_id, list.after()?, list.fetch()).await?;
+    Ok(list.page(payments, |payment| payment.id))
+}
+
+/// Record a payment for a booking. Needs an `Idempotency-Key`.
+#[utoipa::path(post, path = "/v1/bookings/{booking_id}/payments", request_body = NewPayment, tag = "bookings",
+    params(("booking_id" = Uuid, Path, description = "The booking.")),
+    responses((status = 201, description = "The payment.", body = Payment)))]
+pub async fn create_booking_payment(
+    State(app): State<App>,
+    access: Access<WriteBookings>,
+    Path(booking_id): Path<Uuid>,
+    Json(new): Json<NewPayment>,
+) -> Result<Response, Problem> {
+    let organization_id = access.organization_id();
+    let mut work = access.begin_once(&app).await?;
+    lock_availability(&mut work, organization_id).await?;
+    let booking = queries::get_in(&mut work, organization_id, booking_id).await?;
+    if new.amount.currency != booking.total.currency {
+        let detail = format!("must be {}, as the booking", booking.total.currency);
+        return Err(Problem::field("/amount/currency", "currency", detail));
+    }
+    if new.amount.amount == 0 {
+        return Err(Problem::field("/amount/amount", "range", "must be at least 1"));
+    }
+    if new.kind == PaymentKind::Refund && new.amount.amount > booking.paid.amount {
+        return Err(Problem::field("/amount/amount", "range", format!("only {} was paid", booking.paid)));
+    }
+    let (id, now) = (work.new_id(), work.now);
+    let payment = queries::insert_payment(&mut work, organization_id, id, booking_id, &new, now).await?;
+    let after = queries::get_in(&mut work, organization_id, booking_id).await?;
+    record(&mut work, "booking.paid", Some(&booking), &after).await?;
+    let location = format!("/v1/bookings/{booking_id}/payments");
+    work.commit(Answer::created(location, 1, &payment)?).await
+}

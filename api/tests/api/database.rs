@@ -1,0 +1,82 @@
+//! The database itself: its walls, and the committed picture of it.
+
+use expect_test::expect_file;
+use sqlx::{PgPool, Row, postgres::PgPoolOptions};
+
+use crate::{
+    scene::Scene,
+    support::TestApp,
+};
+
+#[sqlx::test]
+async fn the_committed_schema_is_current(pool: PgPool) {
+    let lines: Vec<String> = sqlx::query_scalar(include_str!("schema.sql")).fetch_all(&pool).await.unwrap();
+    let header = "-- Made from a migrated database by the test `the_committed_schema_is_current`; read this first.\n\
+                  -- To make it anew: UPDATE_EXPECT=1 cargo xtask test the_committed_schema_is_current\n\n";
+    let schema = format!("{header}{}\n", lines.join("\n"));
+    expect_file!["../../../database/schema.sql"].assert_eq(&schema);
+}
+
+#[sqlx::test]
+async fn every_tenant_table_has_both_walls(pool: PgPool) {
+    let unprotected: Vec<String> = sqlx::query_scalar(
+        "SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p') AND c.relname <> '_sqlx_migrations'
+           AND NOT (c.relrowsecurity AND c.relforcerowsecurity
+                    AND (SELECT count(*) FROM pg_policy p WHERE p.polrelid = c.oid) = 2)",
+    )
+    .fetch_all(&pool)
+    .await
+    .unwrap();
+    assert_eq!(unprotected, Vec::<String>::new());
+}
+
+#[sqlx::test]
+async fn every_tenant_key_starts_with_the_organization(pool: PgPool) {
+    let wrong: Vec<String> = sqlx::query_scalar(
+        "SELECT i.relname::text FROM pg_index x
+         JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class c ON c.oid = x.indrelid
+         JOIN pg_attribute o ON o.attrelid = c.oid AND o.attname = 'organization_id'
+         WHERE x.indisunique AND x.indkey[0] <> o.attnum ORDER BY 1",
+    )
+    .fetch_all(&pool)
+    .await
+    .unwrap();
+    // The token of a key is what tells its organization.
+    assert_eq!(wrong, ["api_key_token_once"]);
+}
+
+#[sqlx::test]
+async fn another_role_sees_only_the_organization_it_has_set(pool: PgPool) {
+    let app = TestApp::new(pool.clone()).await;
+    Scene::new(&app, "walls").await;
+    sqlx::query("GRANT SELECT ON ALL TABLES IN SCHEMA public TO event_planner_reporting").execute(&pool).await.unwrap();
+    sqlx::query("GRANT USAGE ON SCHEMA public TO event_planner_reporting").execute(&pool).await.unwrap();
+    let options = (*pool.connect_options()).clone().username("event_planner_reporting");
+    let reporting = PgPoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
+    for (organization, sees) in [("", false), (&app.other_organization_id.to_string(), false), (&app.organization_id.to_string(), true)] {
+        let mut tx = reporting.begin().await.unwrap();
+        sqlx::query("SELECT set_config('app.organization_id', $1, true)").bind(organization).execute(&mut *tx).await.unwrap();
+        for table in ["venues", "events", "bookings", "plans", "audit_entries"] {
+            let sql = format!("SELECT count(*) FROM {table} WHERE organization_id = $1");
+            let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(app.organization_id).fetch_one(&mut *tx).await.unwrap();
+            assert_eq!(row.get::<i64, _>(0) > 0, sees, "{table} as {organization:?}");
+        }
+    }
+}
+
+#[sqlx::test]
+async fn the_application_owns_nothing_and_cannot_rewrite_the_trail(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    for sql in [
+        "DROP TABLE events",
+        "ALTER TABLE events DISABLE ROW LEVEL SECURITY",
+        "CREATE TABLE mine (id int)",
+        "UPDATE audit_entries SET action = 'x'",
+        "DELETE FROM audit_entries",
+        "TRUNCATE events",
+    ] {
+        let refused = sqlx::query(sql).execute(&app.app.db).await.unwrap_err();
+        assert_eq!(refused.as_database_error().unwrap().code().as_deref(), Some("42501"), "{sql}");
+    }
+}

@@ -1,0 +1,187 @@
+//! A small world to try routes in: a venue, a caterer, an event, a plan and a booking.
+
+use axum::{body::Body, http::Method};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::support::{Client, TestApp};
+
+/// The ids of one of each.
+pub struct Scene {
+    city: String,
+    organization_id: Uuid,
+    member_id: Uuid,
+    api_key_id: Uuid,
+    pub venue_id: Uuid,
+    pub caterer_id: Uuid,
+    venue_blocked_id: Uuid,
+    caterer_blocked_id: Uuid,
+    /// A draft without bookings.
+    pub event_id: Uuid,
+    pub plan_id: Uuid,
+    /// Held, of another event.
+    pub booking_id: Uuid,
+}
+
+impl Scene {
+    /// In the organization of `app.owner`.
+    pub async fn new(app: &TestApp, name: &str) -> Self {
+        Self::for_client(&app.owner, name).await
+    }
+
+    /// In the organization of an owner; in a city of its own, so that scenes do not meet.
+    pub async fn for_client(owner: &Client, name: &str) -> Self {
+        let mut bytes = [0; 6];
+        getrandom::fill(&mut bytes).unwrap();
+        let city = format!("{name} {bytes:?}").replace(['[', ']', ','], "");
+        let me = owner.get("/v1/me").await.expect(200);
+        let email = format!("{}@example.com", city.replace(' ', "."));
+        let member = json!({"name": "Extra", "email": email, "role": "VIEWER"});
+        let member_id = create(owner, "/v1/members", &member).await;
+        let api_key_id = create(owner, "/v1/api-keys", &json!({"name": "Extra"})).await;
+        let venue_id = create(owner, "/v1/venues", &venue(&city)).await;
+        let caterer_id = create(owner, "/v1/caterers", &caterer(&city)).await;
+        let blocked = json!({"from_date": "2028-01-01", "to_date": "2028-01-02"});
+        let venue_blocked_id = create(owner, &format!("/v1/venues/{venue_id}/blocked-dates"), &blocked).await;
+        let caterer_blocked_id = create(owner, &format!("/v1/caterers/{caterer_id}/blocked-dates"), &blocked).await;
+        let event_id = create(owner, "/v1/events", &event()).await;
+        let plan_id = create(owner, "/v1/plans", &brief(&city)).await;
+        let other = create(owner, "/v1/events", &event()).await;
+        let body = json!({"venue_id": venue_id, "number_of_guests": 40});
+        let booking_id = create(owner, &format!("/v1/events/{other}/bookings"), &body).await;
+        Self {
+            city,
+            organization_id: id(&me["organization"]["id"]),
+            member_id,
+            api_key_id,
+            venue_id,
+            caterer_id,
+            venue_blocked_id,
+            caterer_blocked_id,
+            event_id,
+            plan_id,
+            booking_id,
+        }
+    }
+
+    /// The path of a route, with the ids of this scene.
+    pub fn path(&self, route: &str) -> String {
+        let blocked = if route.contains("venue") { self.venue_blocked_id } else { self.caterer_blocked_id };
+        route
+            .replace("{organization_id}", &self.organization_id.to_string())
+            .replace("{member_id}", &self.member_id.to_string())
+            .replace("{api_key_id}", &self.api_key_id.to_string())
+            .replace("{venue_id}", &self.venue_id.to_string())
+            .replace("{caterer_id}", &self.caterer_id.to_string())
+            .replace("{blocked_date_id}", &blocked.to_string())
+            .replace("{event_id}", &self.event_id.to_string())
+            .replace("{plan_id}", &self.plan_id.to_string())
+            .replace("{booking_id}", &self.booking_id.to_string())
+            .replace("{rank}", "1")
+    }
+
+    /// The path of a route, with ids that nobody has.
+    pub fn unknown(route: &str) -> String {
+        let parts = route.split('/').map(|part| match part {
+            "{rank}" => "1",
+            part if part.starts_with('{') => "0190b6f0-0000-7000-8000-000000000000",
+            part => part,
+        });
+        parts.collect::<Vec<_>>().join("/")
+    }
+
+    /// A right body for a route.
+    pub fn body(&self, method: &Method, route: &str) -> Body {
+        let city = &self.city;
+        let json = match (method.as_str(), route) {
+            ("PATCH", _) => json!({}),
+            ("POST", "/v1/organizations") => {
+                json!({"name": "New", "owner_name": "New", "owner_email": "new@example.com"})
+            }
+            ("POST", "/v1/members") => {
+                let email = format!("second.{}@example.com", city.replace(' ', "."));
+                json!({"name": "New", "email": email, "role": "VIEWER"})
+            }
+            ("POST", "/v1/api-keys") => json!({"name": "New"}),
+            ("POST", "/v1/venues") => venue(city),
+            ("POST", "/v1/caterers") => caterer(city),
+            ("POST", route) if route.ends_with("/blocked-dates") => {
+                json!({"from_date": "2028-02-01", "to_date": "2028-02-02"})
+            }
+            ("POST", "/v1/venues/import") => return Body::from(csv("venues")),
+            ("POST", "/v1/caterers/import") => return Body::from(csv("caterers")),
+            ("POST", "/v1/events") => event(),
+            ("POST", "/v1/plans") => brief(city),
+            ("POST", route) if route.ends_with("/book") => json!({}),
+            ("POST", route) if route.ends_with("/bookings") => {
+                json!({"caterer_id": self.caterer_id, "number_of_guests": 40})
+            }
+            ("POST", route) if route.ends_with("/payments") => {
+                json!({"kind": "DEPOSIT", "method": "CASH", "amount": {"amount": 100, "currency": "EUR"}})
+            }
+            _ => return Body::empty(),
+        };
+        Body::from(json.to_string())
+    }
+}
+
+/// A venue for 100 in some city: 1,000.00 EUR and 100.00 EUR an hour, no tax, no set-up time.
+pub fn venue(city: &str) -> Value {
+    json!({
+        "name": format!("Hall of {city}"), "city": city, "country": "PT", "latitude": 38.72, "longitude": -9.14,
+        "time_zone": "Europe/Lisbon", "capacity": 100, "has_event_room": false, "amenities": ["wifi"],
+        "rating": 80, "hire_fee": {"amount": 100_000, "currency": "EUR"},
+        "hourly_rate": {"amount": 10_000, "currency": "EUR"}, "tax_rate_bps": 0, "deposit_rate_bps": 2_000,
+        "outside_catering_allowed": true,
+        "cancellation_terms": [{"days_before": 30, "fee_bps": 0}, {"days_before": 7, "fee_bps": 5_000}]
+    })
+}
+
+/// A caterer there: 30.00 EUR a head, one event a day.
+pub fn caterer(city: &str) -> Value {
+    json!({
+        "name": format!("Kitchen of {city}"), "city": city, "country": "PT", "latitude": 38.73, "longitude": -9.15,
+        "time_zone": "Europe/Lisbon", "delivery_radius_km": 20, "cuisines": ["portuguese", "italian"],
+        "dietary_options": ["vegan"], "rating": 90, "price_per_guest": {"amount": 3_000, "currency": "EUR"},
+        "tax_rate_bps": 0, "deposit_rate_bps": 1_000, "minimum_guests": 10, "maximum_guests": 200,
+        "daily_capacity": 1, "cancellation_terms": []
+    })
+}
+
+/// Saturday, 12 June 2027, six to ten in the evening in Lisbon.
+pub fn event() -> Value {
+    json!({
+        "title": "Offsite", "event_type": "OFFSITE", "local_start": "2027-06-12T18:00:00",
+        "time_zone": "Europe/Lisbon", "duration_minutes": 240, "capacity": 40
+    })
+}
+
+/// A brief that the venue and the caterer of the city fit, a week later.
+pub fn brief(city: &str) -> Value {
+    json!({
+        "event_date": "2027-06-19", "start_time": "18:00", "duration_minutes": 240, "location": {"city": city},
+        "number_of_guests": 40, "cuisine_preferences": ["italian"],
+        "budget_total": {"amount": 500_000, "currency": "EUR"}, "event_type": "OFFSITE"
+    })
+}
+
+/// Header and first row of the demo catalogue.
+fn csv(name: &str) -> String {
+    let text = match name {
+        "venues" => include_str!("../../../database/seed/venues.csv"),
+        _ => include_str!("../../../database/seed/caterers.csv"),
+    };
+    text.lines().take(2).map(|line| format!("{line}\n")).collect()
+}
+
+/// POSTs under a key of its own; gives the id of what was created.
+pub async fn create(client: &Client, path: &str, body: &Value) -> Uuid {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).unwrap();
+    let key = Uuid::from_bytes(bytes).to_string();
+    id(&client.post_once(&key, path, body).await.expect(201)["id"])
+}
+
+pub fn id(value: &Value) -> Uuid {
+    value.as_str().unwrap().parse().unwrap()
+}

@@ -1,0 +1,429 @@
+-- Made from a migrated database by the test `the_committed_schema_is_current`; read this first.
+-- To make it anew: UPDATE_EXPECT=1 cargo xtask test the_committed_schema_is_current
+
+TABLE api_keys (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    member_id uuid NOT NULL,
+    name text NOT NULL,
+    token_hash bytea NOT NULL,
+    hint text NOT NULL,
+    scopes text[] NOT NULL,
+    expires_at timestamp with time zone,
+    last_used_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    version bigint NOT NULL DEFAULT 1,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT api_keys_pkey PRIMARY KEY (organization_id, id),
+    CONSTRAINT api_key_owner FOREIGN KEY (organization_id, member_id) REFERENCES members(organization_id, id) ON DELETE CASCADE,
+    CONSTRAINT api_keys_expires_at_check CHECK (isfinite(expires_at)),
+    CONSTRAINT api_keys_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
+    CONSTRAINT api_keys_token_hash_check CHECK ((length(token_hash) = 32)),
+);
+CREATE INDEX api_keys_member ON public.api_keys USING btree (organization_id, member_id);
+CREATE UNIQUE INDEX api_key_token_once ON public.api_keys USING btree (token_hash);
+CREATE POLICY application ON api_keys TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON api_keys USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+TABLE audit_entries (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    occurred_at timestamp with time zone NOT NULL,
+    actor_kind text NOT NULL,
+    actor_id uuid,
+    member_id uuid,
+    action text NOT NULL,
+    subject_type text NOT NULL,
+    subject_id uuid NOT NULL,
+    before jsonb,
+    after jsonb,
+    request_id text,
+    CONSTRAINT audit_entries_pkey PRIMARY KEY (organization_id, id),
+    CONSTRAINT audit_entries_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(id),
+    CONSTRAINT audit_entries_actor_kind_check CHECK ((actor_kind = ANY (ARRAY['API_KEY'::text, 'SERVICE'::text, 'SYSTEM'::text]))),
+);
+CREATE INDEX audit_entries_subject ON public.audit_entries USING btree (organization_id, subject_id, id);
+CREATE POLICY application ON audit_entries TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON audit_entries USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+TABLE blocked_dates (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    venue_id uuid,
+    caterer_id uuid,
+    from_date date NOT NULL,
+    to_date date NOT NULL,
+    reason text NOT NULL DEFAULT ''::text,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT blocked_dates_pkey PRIMARY KEY (organization_id, id),
+    CONSTRAINT blocked_date_caterer FOREIGN KEY (organization_id, caterer_id) REFERENCES caterers(organization_id, id) ON DELETE CASCADE,
+    CONSTRAINT blocked_date_venue FOREIGN KEY (organization_id, venue_id) REFERENCES venues(organization_id, id) ON DELETE CASCADE,
+    CONSTRAINT blocked_date_of_one_thing CHECK ((num_nonnulls(venue_id, caterer_id) = 1)),
+    CONSTRAINT blocked_date_range CHECK ((from_date <= to_date)),
+    CONSTRAINT blocked_dates_from_date_check CHECK (isfinite(from_date)),
+    CONSTRAINT blocked_dates_reason_check CHECK ((length(reason) <= 500)),
+    CONSTRAINT blocked_dates_to_date_check CHECK (isfinite(to_date)),
+);
+CREATE INDEX blocked_dates_caterer ON public.blocked_dates USING btree (organization_id, caterer_id, from_date) WHERE (caterer_id IS NOT NULL);
+CREATE INDEX blocked_dates_venue ON public.blocked_dates USING btree (organization_id, venue_id, from_date) WHERE (venue_id IS NOT NULL);
+CREATE TRIGGER catalogue_delete AFTER DELETE ON public.blocked_dates REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION bump_catalogue_version();
+CREATE TRIGGER catalogue_insert AFTER INSERT ON public.blocked_dates REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION bump_catalogue_version();
+CREATE TRIGGER catalogue_update AFTER UPDATE ON public.blocked_dates REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION bump_catalogue_version();
+CREATE POLICY application ON blocked_dates TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON blocked_dates USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+TABLE bookings (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    event_id uuid NOT NULL,
+    venue_id uuid,
+    caterer_id uuid,
+    plan_id uuid,
+    status text NOT NULL,
+    number_of_guests integer NOT NULL,
+    starts_at timestamp with time zone NOT NULL,
+    ends_at timestamp with time zone NOT NULL,
+    occupied_from timestamp with time zone NOT NULL,
+    occupied_until timestamp with time zone NOT NULL,
+    service_date date NOT NULL,
+    slot smallint,
+    currency text NOT NULL,
+    total_amount bigint NOT NULL,
+    deposit_amount bigint NOT NULL,
+    lines jsonb NOT NULL,
+    cancellation_terms jsonb NOT NULL,
+    expires_at timestamp with time zone,
+    confirmed_at timestamp with time zone,
+    cancelled_at timestamp with time zone,
+    cancellation_reason text,
+    cancellation_fee_amount bigint,
+    availability_version bigint NOT NULL,
+    version bigint NOT NULL DEFAULT 1,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT bookings_pkey PRIMARY KEY (organization_id, id),
+    CONSTRAINT booking_caterer FOREIGN KEY (organization_id, caterer_id) REFERENCES caterers(organization_id, id),
+    CONSTRAINT booking_event FOREIGN KEY (organization_id, event_id) REFERENCES events(organization_id, id),
+    CONSTRAINT booking_venue FOREIGN KEY (organization_id, venue_id) REFERENCES venues(organization_id, id),
+    CONSTRAINT booking_venue_once_per_time EXCLUDE USING gist (organization_id WITH =, venue_id WITH =, tstzrange(occupied_from, occupied_until) WITH &&) WHERE (((venue_id IS NOT NULL) AND (status <> 'CANCELLED'::text))),
+    CONSTRAINT booking_cancelled_for_a_reason CHECK (((status = 'CANCELLED'::text) = ((cancelled_at IS NOT NULL) AND (cancellation_reason IS NOT NULL)))),
+    CONSTRAINT booking_hold_expires CHECK (((status = 'HELD'::text) = (expires_at IS NOT NULL))),
+    CONSTRAINT booking_of_one_thing CHECK ((num_nonnulls(venue_id, caterer_id) = 1)),
+    CONSTRAINT booking_slot_of_caterer CHECK (((slot IS NULL) = (caterer_id IS NULL))),
+    CONSTRAINT booking_times CHECK (((occupied_from <= starts_at) AND (starts_at < ends_at) AND (ends_at <= occupied_until))),
+    CONSTRAINT bookings_cancellation_reason_check CHECK ((cancellation_reason = ANY (ARRAY['REQUESTED'::text, 'EXPIRED'::text, 'EVENT_CANCELLED'::text]))),
+    CONSTRAINT bookings_check CHECK (((deposit_amount >= 0) AND (deposit_amount <= total_amount))),
+    CONSTRAINT bookings_check1 CHECK (((cancellation_fee_amount >= 0) AND (cancellation_fee_amount <= total_amount))),
+    CONSTRAINT bookings_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT bookings_ends_at_check CHECK (isfinite(ends_at)),
+    CONSTRAINT bookings_lines_check CHECK ((jsonb_typeof(lines) = 'array'::text)),
+    CONSTRAINT bookings_number_of_guests_check CHECK (((number_of_guests >= 1) AND (number_of_guests <= 100000))),
+    CONSTRAINT bookings_occupied_from_check CHECK (isfinite(occupied_from)),
+    CONSTRAINT bookings_occupied_until_check CHECK (isfinite(occupied_until)),
+    CONSTRAINT bookings_service_date_check CHECK (isfinite(service_date)),
+    CONSTRAINT bookings_slot_check CHECK ((slot >= 1)),
+    CONSTRAINT bookings_starts_at_check CHECK (isfinite(starts_at)),
+    CONSTRAINT bookings_status_check CHECK ((status = ANY (ARRAY['HELD'::text, 'CONFIRMED'::text, 'CANCELLED'::text]))),
+    CONSTRAINT bookings_total_amount_check CHECK ((total_amount >= 0)),
+);
+CREATE INDEX bookings_availability ON public.bookings USING btree (organization_id, availability_version);
+CREATE INDEX bookings_event ON public.bookings USING btree (organization_id, event_id);
+CREATE INDEX bookings_expiring ON public.bookings USING btree (expires_at) WHERE (status = 'HELD'::text);
+CREATE INDEX bookings_venue ON public.bookings USING btree (organization_id, venue_id) WHERE (venue_id IS NOT NULL);
+CREATE UNIQUE INDEX booking_caterer_slot_once_per_day ON public.bookings USING btree (organization_id, caterer_id, service_date, slot) WHERE ((caterer_id IS NOT NULL) AND (status <> 'CANCELLED'::text));
+CREATE POLICY application ON bookings TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON bookings USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+TABLE caterers (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    external_id text,
+    name text NOT NULL,
+    description text NOT NULL DEFAULT ''::text,
+    city text NOT NULL,
+    country text NOT NULL,
+    latitude double precision NOT NULL,
+    longitude double precision NOT NULL,
+    time_zone text NOT NULL,
+    delivery_radius_km integer NOT NULL,
+    cuisines text[] NOT NULL,
+    dietary_options text[] NOT NULL,
+    rating smallint NOT NULL,
+    currency text NOT NULL,
+    price_per_guest bigint NOT NULL,
+    minimum_order bigint NOT NULL,
+    delivery_fee bigint NOT NULL,
+    service_fee_bps integer NOT NULL,
+    tax_rate_bps integer NOT NULL,
+    deposit_rate_bps integer NOT NULL,
+    minimum_guests integer NOT NULL,
+    maximum_guests integer NOT NULL,
+    daily_capacity smallint NOT NULL,
+    cancellation_terms jsonb NOT NULL,
+    city_key text NOT NULL,
+    search_text text NOT NULL,
+    search tsvector NOT NULL GENERATED ALWAYS AS (to_tsvector('simple'::regconfig, search_text)) STORED,
+    version bigint NOT NULL DEFAULT 1,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT caterers_pkey PRIMARY KEY (organization_id, id),
+    CONSTRAINT caterer_external_id_once UNIQUE (organization_id, external_id),
+    CONSTRAINT caterers_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(id),
+    CONSTRAINT caterer_guest_range CHECK ((minimum_guests <= maximum_guests)),
+    CONSTRAINT caterers_cancellation_terms_check CHECK ((jsonb_typeof(cancellation_terms) = 'array'::text)),
+    CONSTRAINT caterers_city_check CHECK (((length(city) >= 1) AND (length(city) <= 100))),
+    CONSTRAINT caterers_country_check CHECK ((country ~ '^[A-Z]{2}$'::text)),
+    CONSTRAINT caterers_cuisines_check CHECK ((cardinality(cuisines) > 0)),
+    CONSTRAINT caterers_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT caterers_daily_capacity_check CHECK (((daily_capacity >= 1) AND (daily_capacity <= 100))),
+    CONSTRAINT caterers_delivery_fee_check CHECK ((delivery_fee >= 0)),
+    CONSTRAINT caterers_delivery_radius_km_check CHECK (((delivery_radius_km >= 0) AND (delivery_radius_km <= 1000))),
+    CONSTRAINT caterers_deposit_rate_bps_check CHECK (((deposit_rate_bps >= 0) AND (deposit_rate_bps <= 10000))),
+    CONSTRAINT caterers_description_check CHECK ((length(description) <= 5000)),
+    CONSTRAINT caterers_external_id_check CHECK (((length(external_id) >= 1) AND (length(external_id) <= 100))),
+    CONSTRAINT caterers_latitude_check CHECK (((latitude >= ('-90'::integer)::double precision) AND (latitude <= (90)::double precision))),
+    CONSTRAINT caterers_longitude_check CHECK (((longitude >= ('-180'::integer)::double precision) AND (longitude <= (180)::double precision))),
+    CONSTRAINT caterers_maximum_guests_check CHECK (((maximum_guests >= 1) AND (maximum_guests <= 100000))),
+    CONSTRAINT caterers_minimum_guests_check CHECK ((minimum_guests >= 1)),
+    CONSTRAINT caterers_minimum_order_check CHECK ((minimum_order >= 0)),
+    CONSTRAINT caterers_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
+    CONSTRAINT caterers_price_per_guest_check CHECK ((price_per_guest >= 0)),
+    CONSTRAINT caterers_rating_check CHECK (((rating >= 0) AND (rating <= 100))),
+    CONSTRAINT caterers_service_fee_bps_check CHECK (((service_fee_bps >= 0) AND (service_fee_bps <= 10000))),
+    CONSTRAINT caterers_tax_rate_bps_check CHECK (((tax_rate_bps >= 0) AND (tax_rate_bps <= 10000))),
+);
+CREATE INDEX caterers_city ON public.caterers USING btree (organization_id, city_key);
+CREATE INDEX caterers_search ON public.caterers USING gin (search);
+CREATE TRIGGER catalogue_delete AFTER DELETE ON public.caterers REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION bump_catalogue_version();
+CREATE TRIGGER catalogue_insert AFTER INSERT ON public.caterers REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION bump_catalogue_version();
+CREATE TRIGGER catalogue_update AFTER UPDATE ON public.caterers REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION bump_catalogue_version();
+CREATE POLICY application ON caterers TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON caterers USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+TABLE events (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    title text NOT NULL,
+    event_type text NOT NULL,
+    status text NOT NULL,
+    local_start timestamp without time zone NOT NULL,
+    time_zone text NOT NULL,
+    fold text NOT NULL,
+    duration_minutes integer NOT NULL,
+    starts_at timestamp with time zone NOT NULL,
+    ends_at timestamp with time zone NOT NULL,
+    capacity integer,
+    budget_amount bigint,
+    budget_currency text,
+    contact_name text,
+    contact_email text,
+    contact_phone text,
+    notes text NOT NULL DEFAULT ''::text,
+    version bigint NOT NULL DEFAULT 1,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT events_pkey PRIMARY KEY (organization_id, id),
+    CONSTRAINT events_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(id),
+    CONSTRAINT event_budget_with_currency CHECK (((budget_amount IS NULL) = (budget_currency IS NULL))),
+    CONSTRAINT event_ends_after_start CHECK ((ends_at > starts_at)),
+    CONSTRAINT events_budget_amount_check CHECK ((budget_amount >= 0)),
+    CONSTRAINT events_budget_currency_check CHECK ((budget_currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT events_capacity_check CHECK (((capacity >= 1) AND (capacity <= 100000))),
+    CONSTRAINT events_contact_email_check CHECK ((length(contact_email) <= 320)),
+    CONSTRAINT events_contact_name_check CHECK ((length(contact_name) <= 200)),
+    CONSTRAINT events_contact_phone_check CHECK ((length(contact_phone) <= 30)),
+    CONSTRAINT events_duration_minutes_check CHECK (((duration_minutes >= 15) AND (duration_minutes <= 44640))),
+    CONSTRAINT events_ends_at_check CHECK (isfinite(ends_at)),
+    CONSTRAINT events_event_type_check CHECK ((event_type = ANY (ARRAY['OFFSITE'::text, 'CONFERENCE'::text, 'WEDDING'::text, 'MEETUP'::text, 'LAUNCH'::text, 'DINNER'::text, 'OTHER'::text]))),
+    CONSTRAINT events_fold_check CHECK ((fold = ANY (ARRAY['EARLIER'::text, 'LATER'::text]))),
+    CONSTRAINT events_local_start_check CHECK (isfinite(local_start)),
+    CONSTRAINT events_notes_check CHECK ((length(notes) <= 10000)),
+    CONSTRAINT events_starts_at_check CHECK (isfinite(starts_at)),
+    CONSTRAINT events_status_check CHECK ((status = ANY (ARRAY['DRAFT'::text, 'PLANNED'::text, 'PUBLISHED'::text, 'COMPLETED'::text, 'CANCELLED'::text]))),
+    CONSTRAINT events_title_check CHECK (((length(title) >= 1) AND (length(title) <= 200))),
+);
+CREATE INDEX events_start ON public.events USING btree (organization_id, starts_at, id);
+CREATE POLICY application ON events TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON events USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+TABLE idempotency_keys (
+    organization_id uuid NOT NULL,
+    key text NOT NULL,
+    fingerprint bytea NOT NULL,
+    status smallint NOT NULL,
+    headers jsonb NOT NULL,
+    body bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT idempotency_key_once PRIMARY KEY (organization_id, key),
+    CONSTRAINT idempotency_keys_fingerprint_check CHECK ((length(fingerprint) = 32)),
+    CONSTRAINT idempotency_keys_key_check CHECK (((length(key) >= 1) AND (length(key) <= 255))),
+);
+CREATE INDEX idempotency_keys_age ON public.idempotency_keys USING btree (created_at);
+CREATE POLICY application ON idempotency_keys TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON idempotency_keys USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+TABLE members (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    name text NOT NULL,
+    email text NOT NULL,
+    role text NOT NULL,
+    version bigint NOT NULL DEFAULT 1,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT members_pkey PRIMARY KEY (organization_id, id),
+    CONSTRAINT members_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(id),
+    CONSTRAINT members_email_check CHECK (((length(email) >= 3) AND (length(email) <= 320))),
+    CONSTRAINT members_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
+    CONSTRAINT members_role_check CHECK ((role = ANY (ARRAY['OWNER'::text, 'PLANNER'::text, 'VIEWER'::text]))),
+);
+CREATE UNIQUE INDEX member_email_once_per_organization ON public.members USING btree (organization_id, lower(email));
+CREATE POLICY application ON members TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON members USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+TABLE organizations (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    version bigint NOT NULL DEFAULT 1,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT organizations_pkey PRIMARY KEY (id),
+    CONSTRAINT organizations_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
+);
+CREATE POLICY application ON organizations TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON organizations USING ((id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+TABLE payments (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    booking_id uuid NOT NULL,
+    kind text NOT NULL,
+    method text NOT NULL,
+    amount bigint NOT NULL,
+    currency text NOT NULL,
+    reference text NOT NULL DEFAULT ''::text,
+    received_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT payments_pkey PRIMARY KEY (organization_id, id),
+    CONSTRAINT payment_booking FOREIGN KEY (organization_id, booking_id) REFERENCES bookings(organization_id, id),
+    CONSTRAINT payments_amount_check CHECK ((amount > 0)),
+    CONSTRAINT payments_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT payments_kind_check CHECK ((kind = ANY (ARRAY['DEPOSIT'::text, 'BALANCE'::text, 'REFUND'::text]))),
+    CONSTRAINT payments_method_check CHECK ((method = ANY (ARRAY['BANK_TRANSFER'::text, 'CASH'::text, 'CARD'::text, 'OTHER'::text]))),
+    CONSTRAINT payments_received_at_check CHECK (isfinite(received_at)),
+    CONSTRAINT payments_reference_check CHECK ((length(reference) <= 200)),
+);
+CREATE INDEX payments_booking ON public.payments USING btree (organization_id, booking_id);
+CREATE POLICY application ON payments TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON payments USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+TABLE plan_options (
+    organization_id uuid NOT NULL,
+    plan_id uuid NOT NULL,
+    rank smallint NOT NULL,
+    option jsonb NOT NULL,
+    CONSTRAINT plan_options_pkey PRIMARY KEY (organization_id, plan_id, rank),
+    CONSTRAINT plan_option_plan FOREIGN KEY (organization_id, plan_id) REFERENCES plans(organization_id, id) ON DELETE CASCADE,
+    CONSTRAINT plan_options_rank_check CHECK (((rank >= 1) AND (rank <= 100))),
+);
+CREATE POLICY application ON plan_options TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON plan_options USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+TABLE planning_versions (
+    organization_id uuid NOT NULL,
+    catalogue bigint NOT NULL DEFAULT 0,
+    availability bigint NOT NULL DEFAULT 0,
+    CONSTRAINT planning_versions_pkey PRIMARY KEY (organization_id),
+    CONSTRAINT planning_versions_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(id),
+);
+CREATE POLICY application ON planning_versions TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON planning_versions USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+TABLE plans (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    brief jsonb NOT NULL,
+    findings jsonb NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT plans_pkey PRIMARY KEY (organization_id, id),
+    CONSTRAINT plans_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(id),
+);
+CREATE POLICY application ON plans TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON plans USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+TABLE venues (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    external_id text,
+    name text NOT NULL,
+    description text NOT NULL DEFAULT ''::text,
+    address text NOT NULL DEFAULT ''::text,
+    city text NOT NULL,
+    country text NOT NULL,
+    latitude double precision NOT NULL,
+    longitude double precision NOT NULL,
+    time_zone text NOT NULL,
+    capacity integer NOT NULL,
+    has_event_room boolean NOT NULL,
+    amenities text[] NOT NULL,
+    rating smallint NOT NULL,
+    currency text NOT NULL,
+    hire_fee bigint NOT NULL,
+    hourly_rate bigint NOT NULL,
+    event_room_fee bigint NOT NULL,
+    tax_rate_bps integer NOT NULL,
+    deposit_rate_bps integer NOT NULL,
+    setup_minutes integer NOT NULL,
+    teardown_minutes integer NOT NULL,
+    outside_catering_allowed boolean NOT NULL,
+    catering_price_per_guest bigint,
+    catering_cuisines text[] NOT NULL,
+    catering_dietary_options text[] NOT NULL,
+    catering_service_fee_bps integer NOT NULL,
+    cancellation_terms jsonb NOT NULL,
+    city_key text NOT NULL,
+    search_text text NOT NULL,
+    search tsvector NOT NULL GENERATED ALWAYS AS (to_tsvector('simple'::regconfig, search_text)) STORED,
+    version bigint NOT NULL DEFAULT 1,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT venues_pkey PRIMARY KEY (organization_id, id),
+    CONSTRAINT venue_external_id_once UNIQUE (organization_id, external_id),
+    CONSTRAINT venues_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(id),
+    CONSTRAINT venue_has_some_catering CHECK ((outside_catering_allowed OR (catering_price_per_guest IS NOT NULL))),
+    CONSTRAINT venues_address_check CHECK ((length(address) <= 500)),
+    CONSTRAINT venues_cancellation_terms_check CHECK ((jsonb_typeof(cancellation_terms) = 'array'::text)),
+    CONSTRAINT venues_capacity_check CHECK (((capacity >= 1) AND (capacity <= 100000))),
+    CONSTRAINT venues_catering_price_per_guest_check CHECK ((catering_price_per_guest >= 0)),
+    CONSTRAINT venues_catering_service_fee_bps_check CHECK (((catering_service_fee_bps >= 0) AND (catering_service_fee_bps <= 10000))),
+    CONSTRAINT venues_city_check CHECK (((length(city) >= 1) AND (length(city) <= 100))),
+    CONSTRAINT venues_country_check CHECK ((country ~ '^[A-Z]{2}$'::text)),
+    CONSTRAINT venues_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT venues_deposit_rate_bps_check CHECK (((deposit_rate_bps >= 0) AND (deposit_rate_bps <= 10000))),
+    CONSTRAINT venues_description_check CHECK ((length(description) <= 5000)),
+    CONSTRAINT venues_event_room_fee_check CHECK ((event_room_fee >= 0)),
+    CONSTRAINT venues_external_id_check CHECK (((length(external_id) >= 1) AND (length(external_id) <= 100))),
+    CONSTRAINT venues_hire_fee_check CHECK ((hire_fee >= 0)),
+    CONSTRAINT venues_hourly_rate_check CHECK ((hourly_rate >= 0)),
+    CONSTRAINT venues_latitude_check CHECK (((latitude >= ('-90'::integer)::double precision) AND (latitude <= (90)::double precision))),
+    CONSTRAINT venues_longitude_check CHECK (((longitude >= ('-180'::integer)::double precision) AND (longitude <= (180)::double precision))),
+    CONSTRAINT venues_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
+    CONSTRAINT venues_rating_check CHECK (((rating >= 0) AND (rating <= 100))),
+    CONSTRAINT venues_setup_minutes_check CHECK (((setup_minutes >= 0) AND (setup_minutes <= 1440))),
+    CONSTRAINT venues_tax_rate_bps_check CHECK (((tax_rate_bps >= 0) AND (tax_rate_bps <= 10000))),
+    CONSTRAINT venues_teardown_minutes_check CHECK (((teardown_minutes >= 0) AND (teardown_minutes <= 1440))),
+);
+CREATE INDEX venues_city ON public.venues USING btree (organization_id, city_key);
+CREATE INDEX venues_search ON public.venues USING gin (search);
+CREATE TRIGGER catalogue_delete AFTER DELETE ON public.venues REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION bump_catalogue_version();
+CREATE TRIGGER catalogue_insert AFTER INSERT ON public.venues REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION bump_catalogue_version();
+CREATE TRIGGER catalogue_update AFTER UPDATE ON public.venues REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION bump_catalogue_version();
+CREATE POLICY application ON venues TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON venues USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+FUNCTION bump_catalogue_version() RETURNS trigger;
+FUNCTION distance_km(latitude_a double precision, longitude_a double precision, latitude_b double precision, longitude_b double precision) RETURNS double precision;
+FUNCTION price(amount bigint, currency text) RETURNS price;
+FUNCTION protect_tenant_table(tenant_table regclass, tenant_column name DEFAULT 'organization_id'::name) RETURNS void;

@@ -1,0 +1,132 @@
+//! `cargo xtask fuzz`: requests made from the OpenAPI document, thousands of them, against a
+//! throw-away API. No answer may be a 5xx, break its schema or ignore who asks.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+
+use crate::process::{Program, StopSignal};
+use crate::terminal::say;
+use crate::throw_away::ThrowAway;
+use crate::{api_command, cargo, http, packages, paths, ports, postgres, process, redis, secrets};
+
+const API: &str = "event-planner-api";
+const DATABASE: &str = "fuzz";
+const SCHEMATHESIS: &str = "schemathesis==4.32.5";
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Fuzzes a throw-away API with schemathesis (fetched from PyPI), as its demo owner.
+#[derive(Args)]
+pub(crate) struct Fuzz {
+    /// Requests altogether, shared evenly among the operations.
+    #[arg(long, default_value_t = 2_000)]
+    cases: usize,
+
+    /// The same seed makes the same requests.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+
+    /// More arguments for schemathesis, such as `--include-operation-id create_plan`.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+    arguments: Vec<String>,
+}
+
+impl Fuzz {
+    /// Answers the exit code of schemathesis.
+    pub(crate) fn run(&self, checkout: &Path) -> anyhow::Result<ExitCode> {
+        let tool = schemathesis(checkout)?;
+        cargo::build(checkout, &[API], false)?;
+        let mut servers = ThrowAway::new(checkout)?;
+        let database = servers.start_postgres(checkout)?;
+        postgres::create_database(database, DATABASE)?;
+        let redis = servers.start_redis(checkout)?;
+        let folder = servers.folder().to_owned();
+        let key = secrets::remembered(&folder, "demo-api-key", "epk_")?;
+        let port = ports::free()?;
+        let program = cargo::Workspace::read(checkout)?.target()?.join("debug").join(API);
+        let owner = postgres::superuser_url(database, DATABASE);
+        let app = owner.replacen("postgres@", "event_planner_app@", 1);
+
+        api_command::run(&program, "migrate", &[("DATABASE_OWNER_URL", &owner)])?;
+        api_command::run(&program, "seed", &[("DATABASE_URL", &app), ("DEMO_API_KEY", &key)])?;
+        let mut command = Command::new(&program);
+        command
+            .arg("serve")
+            .env("DATABASE_URL", &app)
+            .env("REDIS_URL", redis::url(redis))
+            .env("LISTEN_ADDR", format!("127.0.0.1:{port}"))
+            .env("METRICS_ADDR", format!("127.0.0.1:{}", ports::free()?))
+            .env("PUBLIC_BASE_URL", format!("http://127.0.0.1:{port}"))
+            .env("RATE_LIMIT", "1000000")
+            .env("LOG_FILTER", "error")
+            .env("LOG_FORMAT", "text");
+        servers.stack().start(Program {
+            name: "api",
+            command,
+            stop: StopSignal::Term,
+            patience: PATIENCE,
+            mark: program.display().to_string(),
+        })?;
+        servers.stack().wait_for("api", PATIENCE, || http::answers_ok(port, "/ready"))?;
+        let status = process::run(&mut self.command(&tool, checkout, &folder, port, &key)?)?;
+        Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    fn command(
+        &self,
+        tool: &Path,
+        checkout: &Path,
+        folder: &Path,
+        port: u16,
+        key: &str,
+    ) -> anyhow::Result<Command> {
+        let operations = operations(&checkout.join("api/openapi.json"))?;
+        let each = self.cases.div_ceil(operations.max(1));
+        say(format_args!(
+            "{each} requests for each of {operations} operations, seed {}",
+            self.seed
+        ));
+        let mut command = Command::new(tool);
+        command
+            .current_dir(folder)
+            .env("SCHEMATHESIS_HOOKS", "")
+            .args(["run", "--no-color", "--header", &format!("Authorization: Bearer {key}")])
+            .args(["--seed", &self.seed.to_string(), "--max-examples", &each.to_string()])
+            .args(["--phases", "examples,fuzzing", "--checks", "all", "--mode", "all"])
+            // A second credential is not there to be tried, and ids are not guessable.
+            .args(["--exclude-checks", "positive_data_acceptance,use_after_free,ensure_resource_availability"])
+            .args(&self.arguments)
+            .arg(format!("http://127.0.0.1:{port}/openapi.json"));
+        command.env_remove("SCHEMATHESIS_HOOKS");
+        Ok(command)
+    }
+}
+
+/// The program, fetched once into the cache.
+fn schemathesis(checkout: &Path) -> anyhow::Result<PathBuf> {
+    let cache = paths::cache(checkout)?;
+    let name = SCHEMATHESIS.replace("==", "-");
+    let folder = cache.join(&name);
+    // A virtual environment knows its own place, so it is made there; the mark says it is whole.
+    let (program, whole) = (folder.join("bin/schemathesis"), folder.join("whole"));
+    if whole.exists() {
+        return Ok(program);
+    }
+    say(format_args!("fetching {SCHEMATHESIS} from PyPI into {}", folder.display()));
+    packages::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))
+        .context("making a virtual environment: install python3 with venv")?;
+    packages::run(Command::new(folder.join("bin/pip")).args(["install", "--quiet", SCHEMATHESIS]))
+        .context("fetching schemathesis")?;
+    std::fs::write(&whole, "")?;
+    Ok(program)
+}
+
+fn operations(document: &Path) -> anyhow::Result<usize> {
+    let text = std::fs::read_to_string(document)?;
+    let document: serde_json::Value = serde_json::from_str(&text)?;
+    let paths = document["paths"].as_object().context("the document has no paths")?;
+    Ok(paths.values().filter_map(|item| item.as_object()).map(serde_json::Map::len).sum())
+}
