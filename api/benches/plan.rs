@@ -24,12 +24,26 @@ use uuid::Uuid;
 
 const BRIEFS: u64 = 200;
 const CLAIMS_EACH: u64 = 10;
-const CUISINES: [&str; 8] =
-    ["italian", "indian", "thai", "mexican", "japanese", "greek", "french", "korean"];
+const CUISINES: [&str; 8] = [
+    "italian", "indian", "thai", "mexican", "japanese", "greek", "french", "korean",
+];
 const DIETS: [&str; 5] = ["vegan", "vegetarian", "gluten_free", "halal", "kosher"];
-const AMENITIES: [&str; 6] = ["projector", "wifi", "parking", "stage", "terrace", "step_free"];
+const AMENITIES: [&str; 6] = [
+    "projector",
+    "wifi",
+    "parking",
+    "stage",
+    "terrace",
+    "step_free",
+];
 const CITIES: [(&str, f64, f64, &str, &str); 8] = [
-    ("San Francisco", 37.77, -122.42, "America/Los_Angeles", "USD"),
+    (
+        "San Francisco",
+        37.77,
+        -122.42,
+        "America/Los_Angeles",
+        "USD",
+    ),
     ("New York", 40.71, -74.01, "America/New_York", "USD"),
     ("London", 51.51, -0.13, "Europe/London", "GBP"),
     ("Berlin", 52.52, 13.41, "Europe/Berlin", "EUR"),
@@ -55,7 +69,11 @@ fn main() {
     for case in &cases {
         let mut times: Vec<Duration> = case.briefs.iter().map(|brief| time(case, brief)).collect();
         times.sort_unstable();
-        let found = case.briefs.iter().filter(|brief| options(case, brief) > 0).count();
+        let found = case
+            .briefs
+            .iter()
+            .filter(|brief| options(case, brief) > 0)
+            .count();
         let at = |percent: usize| times[(times.len() - 1) * percent / 100].as_secs_f64() * 1_000.0;
         let (p50, p99, most) = (at(50), at(99), at(100));
         let (name, briefs) = (&case.name, times.len());
@@ -65,7 +83,11 @@ fn main() {
         let _ = writeln!(out, "{line}");
     }
     drop(out);
-    let mut criterion = Criterion::default().configure_from_args().sample_size(20);
+    let mut criterion = Criterion::default()
+        .sample_size(20)
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2))
+        .configure_from_args();
     for case in &cases {
         criterion.bench_function(&format!("plan/{}", case.name), |bencher| {
             bencher.iter(|| options(case, black_box(&case.briefs[0])));
@@ -75,46 +97,88 @@ fn main() {
 }
 
 fn cases() -> Vec<Case> {
-    let window = |number: u64| brief(number, 90);
-    let mut cases = Vec::new();
-    for size in [1_000, 10_000] {
-        let case = |name: &str, catalogue: Catalogue, change: &dyn Fn(&mut Brief)| {
-            let mut briefs: Vec<_> = (0..BRIEFS).map(window).collect();
-            briefs.iter_mut().for_each(change);
-            ready(format!("{size} x {size}, {name}"), catalogue, briefs)
-        };
-        cases.push(case("eight cities", catalogue(size, 8), &|_| {}));
-        cases.push(case("one city", catalogue(size, 1), &here));
-        cases.push(case("one city, tight budget", catalogue(size, 1), &|brief| {
-            here(brief);
-            brief.budget_total = None;
-            brief.budget_per_guest = Some(Money::new(2_600, currency("USD")));
-        }));
-        cases.push(case("one city, far caterers", far_caterers(size), &here));
-        cases.push(case("one city, far caterers, no other", far_caterers_only(size), &here));
-        cases.push(case("one city, budget too small", catalogue(size, 1), &|brief| {
-            here(brief);
-            brief.budget_per_guest = None;
-            brief.budget_total = Some(Money::new(100, currency("USD")));
-        }));
-        cases.push(case("one city, every date taken", all_blocked(size), &|brief| {
-            here(brief);
-            brief.event_date = brief.date_window.take().map(|window| window.from);
-        }));
-        cases.push(case("one city, too many guests", catalogue(size, 1), &|brief| {
-            here(brief);
-            brief.number_of_guests = 5_000;
-            brief.event_date = brief.date_window.take().map(|window| window.from);
-        }));
-        cases.push(case("one city, all of everything", catalogue(size, 1), &|brief| {
-            here(brief);
-            brief.dietary_requirements = DIETS.map(String::from).to_vec();
-            brief.required_amenities = AMENITIES.map(String::from).to_vec();
-            brief.needs_event_room = true;
-            brief.event_date = brief.date_window.take().map(|window| window.from);
-        }));
-    }
-    cases
+    [1_000, 10_000]
+        .into_iter()
+        .flat_map(|size| [fitting(size), hopeless(size)])
+        .flatten()
+        .collect()
+}
+
+/// Cases in which most briefs have options.
+fn fitting(size: u64) -> Vec<Case> {
+    vec![
+        case(size, "eight cities", catalogue(size, 8), |_| {}),
+        case(size, "one city", catalogue(size, 1), here),
+        case(
+            size,
+            "one city, tight budget",
+            catalogue(size, 1),
+            |brief| {
+                here(brief);
+                brief.budget_per_guest = Some(Money::new(2_600, currency("USD")));
+            },
+        ),
+        case(
+            size,
+            "one city, attractive far caterers",
+            far_caterers(size),
+            here,
+        ),
+    ]
+}
+
+/// Cases in which hardly any brief has options, so that every kind of change is tried.
+fn hopeless(size: u64) -> Vec<Case> {
+    vec![
+        case(
+            size,
+            "one city, only far caterers",
+            far_caterers_only(size),
+            here,
+        ),
+        case(
+            size,
+            "one city, budget too small",
+            catalogue(size, 1),
+            |brief| {
+                here(brief);
+                brief.budget_per_guest = None;
+                brief.budget_total = Some(Money::new(100, currency("USD")));
+            },
+        ),
+        case(
+            size,
+            "one city, every date taken",
+            all_blocked(size),
+            one_day_here,
+        ),
+        case(
+            size,
+            "one city, too many guests",
+            catalogue(size, 1),
+            |brief| {
+                one_day_here(brief);
+                brief.number_of_guests = 5_000;
+            },
+        ),
+        case(
+            size,
+            "one city, all of everything",
+            catalogue(size, 1),
+            |brief| {
+                one_day_here(brief);
+                brief.dietary_requirements = DIETS.map(String::from).to_vec();
+                brief.required_amenities = AMENITIES.map(String::from).to_vec();
+                brief.needs_event_room = true;
+            },
+        ),
+    ]
+}
+
+fn case(size: u64, name: &str, catalogue: Catalogue, change: impl FnMut(&mut Brief)) -> Case {
+    let mut briefs: Vec<_> = (0..BRIEFS).map(brief).collect();
+    briefs.iter_mut().for_each(change);
+    ready(format!("{size} x {size}, {name}"), catalogue, briefs)
 }
 
 fn time(case: &Case, brief: &Brief) -> Duration {
@@ -124,18 +188,26 @@ fn time(case: &Case, brief: &Brief) -> Duration {
 }
 
 fn options(case: &Case, brief: &Brief) -> usize {
-    search(brief, &case.snapshot, &case.busy, now()).options.len()
+    search(brief, &case.snapshot, &case.busy, now())
+        .options
+        .len()
 }
 
 fn ready(name: String, (venues, caterers): Catalogue, briefs: Vec<Brief>) -> Case {
-    let places: Vec<_> =
-        venues.iter().map(|venue| venue.id).chain(caterers.iter().map(|it| it.id)).collect();
+    let places: Vec<_> = venues
+        .iter()
+        .map(|venue| venue.id)
+        .chain(caterers.iter().map(|it| it.id))
+        .collect();
     let mut dice = Dice(7);
     let mut busy = Vec::new();
     for place in places {
         for _ in 0..CLAIMS_EACH {
             let service_date = first_date() + dice.days(100);
-            let start = service_date.at(dice.hour(), 0, 0, 0).in_tz("UTC").map(|at| at.timestamp());
+            let start = service_date
+                .at(dice.hour(), 0, 0, 0)
+                .in_tz("UTC")
+                .map(|at| at.timestamp());
             let occupied_from = start.unwrap_or(Timestamp::MAX);
             busy.push(Busy {
                 booking_id: dice.id(),
@@ -147,7 +219,12 @@ fn ready(name: String, (venues, caterers): Catalogue, briefs: Vec<Brief>) -> Cas
             });
         }
     }
-    Case { name, snapshot: Snapshot::new(venues, caterers), busy: BusyIndex::new(busy), briefs }
+    Case {
+        name,
+        snapshot: Snapshot::new(venues, caterers),
+        busy: BusyIndex::new(busy),
+        briefs,
+    }
 }
 
 fn catalogue(size: u64, cities: u64) -> Catalogue {
@@ -157,18 +234,26 @@ fn catalogue(size: u64, cities: u64) -> Catalogue {
     (venues, caterers)
 }
 
-/// The most attractive half of the caterers delivers to nobody but one venue far away.
+/// The most attractive half of the caterers delivers only to one unattractive venue far away.
 fn far_caterers(size: u64) -> Catalogue {
-    let (venues, mut caterers) = catalogue(size, 1);
+    let (mut venues, mut caterers) = catalogue(size, 1);
     for caterer in caterers.iter_mut().step_by(2) {
-        (caterer.rating, caterer.price_per_guest, caterer.minimum_order) = (100, 100, 0);
-        caterer.delivery_radius_km = 1;
+        (
+            caterer.rating,
+            caterer.price_per_guest,
+            caterer.minimum_order,
+        ) = (100, 100, 0);
+        caterer.delivery_radius_km = 20;
         caterer.latitude += 0.5;
+    }
+    for venue in venues.iter_mut().take(1) {
+        (venue.rating, venue.capacity) = (0, 10_000);
+        (venue.latitude, venue.longitude) = (CITIES[0].1 + 0.5, CITIES[0].2);
     }
     (venues, caterers)
 }
 
-/// Every caterer is out of reach of every venue but one, which is always taken; no venue caters.
+/// Every caterer is out of reach of every venue, and no venue caters.
 fn far_caterers_only(size: u64) -> Catalogue {
     let (mut venues, mut caterers) = catalogue(size, 1);
     for (number, caterer) in caterers.iter_mut().enumerate() {
@@ -256,7 +341,7 @@ fn caterer(dice: &mut Dice, cities: u64) -> CatererEntry {
 }
 
 /// The brief of this number: they differ in nearly everything.
-fn brief(number: u64, days: i64) -> Brief {
+fn brief(number: u64) -> Brief {
     let mut dice = Dice(1_000 + number);
     let (city, latitude, longitude, _, code) = CITIES[dice.index(8)];
     let from = first_date() + dice.days(5);
@@ -265,13 +350,19 @@ fn brief(number: u64, days: i64) -> Brief {
     let budget = dice.amount(6_000, 15_000);
     Brief {
         event_date: None,
-        date_window: Some(DateWindow { from, to: from + (days - 1).days() }),
+        date_window: Some(DateWindow {
+            from,
+            to: from + 89.days(),
+        }),
         start_time: jiff::civil::time(dice.hour(), 0, 0, 0),
         duration_minutes: dice.number(60, 600),
         time_zone: None,
         location: Location {
             city: by_city.then(|| city.to_owned()),
-            near: (!by_city).then_some(Point { latitude, longitude }),
+            near: (!by_city).then_some(Point {
+                latitude,
+                longitude,
+            }),
             radius_km: (!by_city).then(|| dice.number(10, 50)),
         },
         number_of_guests: guests,
@@ -294,11 +385,20 @@ fn here(brief: &mut Brief) {
     if brief.location.city.is_some() {
         brief.location.city = Some(city.to_owned());
     } else {
-        brief.location.near = Some(Point { latitude, longitude });
+        brief.location.near = Some(Point {
+            latitude,
+            longitude,
+        });
     }
     if let Some(budget) = &mut brief.budget_per_guest {
         budget.currency = currency(code);
     }
+}
+
+/// The same for one date.
+fn one_day_here(brief: &mut Brief) {
+    here(brief);
+    brief.event_date = brief.date_window.take().map(|window| window.from);
 }
 
 fn first_date() -> Date {
@@ -310,10 +410,11 @@ fn now() -> Timestamp {
 }
 
 fn currency(code: &str) -> Currency {
-    code.parse().unwrap_or_else(|error| panic!("{code} {error}"))
+    code.parse()
+        .unwrap_or_else(|error| panic!("{code} {error}"))
 }
 
-/// The same throws for the same seed (SplitMix64).
+/// The same throws for the same seed (`SplitMix64`).
 struct Dice(u64);
 
 impl Dice {
@@ -355,7 +456,9 @@ impl Dice {
     }
 
     fn some(&mut self, list: &[&str], most: u64) -> Vec<String> {
-        (0..self.below(most + 1)).map(|_| list[self.index(list.len() as u64)].to_owned()).collect()
+        (0..self.below(most + 1))
+            .map(|_| list[self.index(list.len() as u64)].to_owned())
+            .collect()
     }
 
     /// A city and a place up to some 15 km from its middle.

@@ -111,6 +111,9 @@ impl<T: DeserializeOwned + Validate, S: Send + Sync> FromRequestParts<S> for Que
 
 /// Reads and validates a query string; errors name the parameter.
 pub fn parse_query<T: DeserializeOwned + Validate>(query: &str) -> Result<T, Problem> {
+    if let Some((name, _)) = parse_pairs(query)?.iter().find(|(_, value)| value.is_empty()) {
+        return Err(Problem::parameter(name, "empty", "is empty; leave it out instead"));
+    }
     let deserializer = serde_html_form::Deserializer::from_bytes(query.as_bytes());
     let value: T = serde_path_to_error::deserialize(deserializer).map_err(|error| {
         let path = error.path().to_string();
@@ -166,6 +169,14 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
         if tags.is_empty() {
             return Err(Problem::PreconditionRequired);
         }
+        let quoted = |tag: &str| {
+            let tag = tag.strip_prefix("W/").unwrap_or(tag);
+            tag.len() >= 2 && tag.starts_with('"') && tag.ends_with('"')
+        };
+        if tags.iter().any(|tag| tag != "*" && !quoted(tag)) {
+            let detail = "must be * or the ETag that was read, with its quotes";
+            return Err(Problem::parameter("If-Match", "invalid", detail));
+        }
         Ok(Self(tags))
     }
 }
@@ -178,7 +189,8 @@ pub fn etag(version: i64) -> String {
 /// The entity tags of a header, as written.
 pub fn tags(headers: &HeaderMap, name: &header::HeaderName) -> Vec<String> {
     let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).map(|tag| tag.trim().to_owned()).collect()
+    let tags = values.flat_map(|value| value.split(',')).map(str::trim);
+    tags.filter(|tag| !tag.is_empty()).map(str::to_owned).collect()
 }
 
 async fn body_of<S: Send + Sync>(
@@ -231,12 +243,14 @@ fn plain(error: &serde_json::Error) -> String {
 fn pointer(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     let mut pointer = String::new();
-    for segment in path.iter() {
-        match segment {
-            Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
-            Segment::Map { key } => pointer.push_str(&format!("/{}", escape(key))),
-            Segment::Enum { .. } | Segment::Unknown => {}
-        }
+    for segment in path {
+        let name = match segment {
+            Segment::Seq { index } => index.to_string(),
+            Segment::Map { key } => escape(key),
+            Segment::Enum { .. } | Segment::Unknown => continue,
+        };
+        pointer.push('/');
+        pointer.push_str(&name);
     }
     pointer
 }

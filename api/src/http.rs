@@ -96,13 +96,10 @@ async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Re
     let caller = response.extensions().get::<Identity>().map(Identity::label);
     let caller = caller.as_deref().unwrap_or("anonymous");
     let duration_ms = duration.as_secs_f64() * 1_000.0;
-    match cause {
-        Some(error) => tracing::error!(
-            request.id = id, trace.id = trace_id, %method, route, status, duration_ms, caller, error, "request"
-        ),
-        None => tracing::info!(
-            request.id = id, trace.id = trace_id, %method, route, status, duration_ms, caller, "request"
-        ),
+    if let Some(error) = cause {
+        tracing::error!(request.id = id, trace.id = trace_id, %method, route, status, duration_ms, caller, error, "request");
+    } else {
+        tracing::info!(request.id = id, trace.id = trace_id, %method, route, status, duration_ms, caller, "request");
     }
     response
 }

@@ -8,6 +8,7 @@ pub mod bookings;
 pub mod cache;
 pub mod catalogue;
 pub mod caterers;
+pub mod civil;
 pub mod config;
 pub mod events;
 pub mod extract;

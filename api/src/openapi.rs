@@ -45,7 +45,7 @@ pub fn router() -> OpenApiRouter<App> {
 /// The whole document, as committed in `api/openapi.json`.
 pub fn document() -> openapi::OpenApi {
     let mut document = http::routes().into_openapi();
-    document.info.version = env!("CARGO_PKG_VERSION").to_owned();
+    env!("CARGO_PKG_VERSION").clone_into(&mut document.info.version);
     if let Some(components) = &mut document.components {
         let bearer = Http::builder().scheme(HttpAuthScheme::Bearer).description(Some("An API key, `epk_…`.")).build();
         components.add_security_scheme("api_key", SecurityScheme::Http(bearer));
@@ -79,7 +79,8 @@ fn describe(method: &str, operation: &mut Operation) {
     }
     if matches!(method, "patch" | "put" | "delete") {
         let text = "The ETag that was read, or `*`.";
-        let mut if_match = parameter("If-Match", ParameterIn::Header, text, string(200));
+        let tag = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).pattern(Some(r#"^(\*|"[!-~]{1,64}")$"#));
+        let mut if_match = parameter("If-Match", ParameterIn::Header, text, tag.build().into());
         if_match.required = utoipa::openapi::Required::True;
         parameters.push(if_match.into());
         statuses.extend([409, 412, 428]);

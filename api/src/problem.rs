@@ -201,7 +201,6 @@ fn plain_kind(kind: &'static Kind) -> Plain {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let header = match &self {
-            Self::Replay(_) => None,
             Self::Unauthenticated => {
                 Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"event-planner\"")))
             }

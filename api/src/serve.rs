@@ -43,9 +43,10 @@ pub async fn run(config: &Serve) -> anyhow::Result<()> {
     app.draining.store(true, Ordering::Relaxed);
     tokio::time::sleep(config.drain_delay).await;
     stop.cancel();
-    match tokio::time::timeout(config.drain_timeout, server).await {
-        Ok(ended) => ended.context("the server task")?.context("serve")?,
-        Err(_) => tracing::warn!("some requests did not end in time"),
+    if let Ok(ended) = tokio::time::timeout(config.drain_timeout, server).await {
+        ended.context("the server task")?.context("serve")?;
+    } else {
+        tracing::warn!("some requests did not end in time");
     }
     for task in background {
         let _ = task.await;
@@ -62,8 +63,8 @@ async fn listen(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListene
 
 async fn serve_metrics(listener: TcpListener, app: App, stop: CancellationToken) {
     let server = axum::serve(listener, telemetry::metrics_router(app));
-    let served = server.with_graceful_shutdown(async move { stop.cancelled().await }).await;
-    if let Err(error) = served {
+    let ended = server.with_graceful_shutdown(async move { stop.cancelled().await }).await;
+    if let Err(error) = ended {
         tracing::error!(%error, "the metrics port failed");
     }
 }

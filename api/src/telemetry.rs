@@ -1,5 +1,7 @@
 //! Logs and metrics. The request log line is documented in `docs/operations.md`.
 
+use std::io::IsTerminal;
+
 use anyhow::Context;
 use axum::{Router, routing::get};
 use prometheus::{
@@ -13,9 +15,10 @@ use crate::config::{Log, LogFormat};
 pub fn init(log: &Log) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&log.log_filter).context("LOG_FILTER")?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let is_terminal = std::io::stderr().is_terminal();
     match log.log_format {
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).init(),
-        LogFormat::Text => lines.with_target(false).init(),
+        LogFormat::Text => lines.with_ansi(is_terminal).with_target(false).init(),
     }
     Ok(())
 }

@@ -92,6 +92,7 @@ impl Work {
     }
 
     /// With `validate_only`, `commit` answers as usual and keeps nothing.
+    #[must_use]
     pub fn rehearse(mut self, validate_only: bool) -> Self {
         self.rehearsal = validate_only;
         self

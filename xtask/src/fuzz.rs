@@ -18,7 +18,7 @@ const DATABASE: &str = "fuzz";
 const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Fuzzes a throw-away API with schemathesis (fetched from PyPI), as its demo owner.
+/// Fuzzes a throw-away API with schemathesis (fetched from `PyPI`), as its demo owner.
 #[derive(Args)]
 pub(crate) struct Fuzz {
     /// Requests altogether, shared evenly among the operations.
@@ -45,7 +45,8 @@ impl Fuzz {
         let redis = servers.start_redis(checkout)?;
         let folder = servers.folder().to_owned();
         let key = secrets::remembered(&folder, "demo-api-key", "epk_")?;
-        let port = ports::free()?;
+        let port = ports::remembered(&folder, "api")?;
+        let metrics_port = ports::remembered(&folder, "api-metrics")?;
         let program = cargo::Workspace::read(checkout)?.target()?.join("debug").join(API);
         let owner = postgres::superuser_url(database, DATABASE);
         let app = owner.replacen("postgres@", "event_planner_app@", 1);
@@ -58,7 +59,7 @@ impl Fuzz {
             .env("DATABASE_URL", &app)
             .env("REDIS_URL", redis::url(redis))
             .env("LISTEN_ADDR", format!("127.0.0.1:{port}"))
-            .env("METRICS_ADDR", format!("127.0.0.1:{}", ports::free()?))
+            .env("METRICS_ADDR", format!("127.0.0.1:{metrics_port}"))
             .env("PUBLIC_BASE_URL", format!("http://127.0.0.1:{port}"))
             .env("RATE_LIMIT", "1000000")
             .env("LOG_FILTER", "error")
@@ -92,7 +93,8 @@ impl Fuzz {
         let mut command = Command::new(tool);
         command
             .current_dir(folder)
-            .env("SCHEMATHESIS_HOOKS", "")
+            .arg("--config-file")
+            .arg(checkout.join("api/schemathesis.toml"))
             .args(["run", "--no-color", "--header", &format!("Authorization: Bearer {key}")])
             .args(["--seed", &self.seed.to_string(), "--max-examples", &each.to_string()])
             .args(["--phases", "examples,fuzzing", "--checks", "all", "--mode", "all"])
@@ -100,7 +102,6 @@ impl Fuzz {
             .args(["--exclude-checks", "positive_data_acceptance,use_after_free,ensure_resource_availability"])
             .args(&self.arguments)
             .arg(format!("http://127.0.0.1:{port}/openapi.json"));
-        command.env_remove("SCHEMATHESIS_HOOKS");
         Ok(command)
     }
 }

@@ -202,11 +202,10 @@ async fn record(work: &mut Work, action: &str, before: Option<&Booking>, after: 
 fn one_place(new: &NewBooking) -> Result<(), validator::ValidationError> {
     let wrong = |message: &'static str| Err(validator::ValidationError::new("conflict").with_message(message.into()));
     match (new.venue_id, new.caterer_id) {
-        (Some(_), None) => Ok(()),
         (None, Some(_)) if new.needs_event_room || new.in_house_catering => {
             wrong("needs_event_room and in_house_catering belong to a venue")
         }
-        (None, Some(_)) => Ok(()),
+        (Some(_), None) | (None, Some(_)) => Ok(()),
         _ => wrong("give exactly one of venue_id and caterer_id"),
     }
 }

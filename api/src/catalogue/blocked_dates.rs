@@ -61,9 +61,11 @@ pub struct BlockedDate {
 #[schema(example = json!({"from_date": "2027-12-24", "to_date": "2028-01-01", "reason": "closed for the holidays"}))]
 pub struct NewBlockedDate {
     /// The first day, in the time zone of the venue or caterer.
+    #[serde(deserialize_with = "crate::civil::date")]
     #[validate(custom(function = four_digit_year))]
     pub from_date: Date,
     /// The last day, not before the first.
+    #[serde(deserialize_with = "crate::civil::date")]
     #[validate(custom(function = four_digit_year))]
     pub to_date: Date,
     /// For people. Empty when left out.

@@ -10,6 +10,7 @@ use validator::Validate;
 
 use crate::{
     access::{Access, ReadEvents, WriteEvents},
+    civil,
     extract::{IfMatch, Json, MergePatch, Path},
     money::Money,
     page::{List, Page},
@@ -111,6 +112,7 @@ pub struct NewEvent {
     #[schema(required = false)]
     pub event_type: EventType,
     /// Wall time without offset. A time that a clock change leaves out is refused.
+    #[serde(deserialize_with = "civil::date_time")]
     #[schema(value_type = String, example = "2027-06-12T18:00:00",
         pattern = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2})?$")]
     pub local_start: DateTime,

@@ -88,7 +88,9 @@ impl BusyIndex {
 
     /// The claims on a venue or caterer, in no order.
     pub(super) fn of(&self, venue_or_caterer: Uuid) -> &[Claim] {
-        self.by_place.get(&venue_or_caterer).map_or(&[], |claims| claims.claims.as_slice())
+        self.by_place
+            .get(&venue_or_caterer)
+            .map_or(&[], |claims| claims.claims.as_slice())
     }
 }
 
@@ -98,7 +100,11 @@ impl Claim {
         let part = i64::from(until.subsec_nanosecond() > 0);
         Self {
             from: from.as_second(),
-            until: if from < until { until.as_second() + part } else { from.as_second() },
+            until: if from < until {
+                until.as_second() + part
+            } else {
+                from.as_second()
+            },
             expires_at: busy.expires_at.map_or(i64::MAX, Timestamp::as_microsecond),
             service_date: busy.service_date,
         }
@@ -150,7 +156,12 @@ impl<'a> FreeDates<'a> {
             minutes: criteria.minutes,
             of_brief,
             start_time: criteria.start_time,
-            by_zone: world.snapshot.zones.iter().map(|_| OnceCell::new()).collect(),
+            by_zone: world
+                .snapshot
+                .zones
+                .iter()
+                .map(|_| OnceCell::new())
+                .collect(),
             venues: vec![Cell::new(UNKNOWN); world.snapshot.venues.len()],
             caterers: vec![Cell::new(UNKNOWN); world.snapshot.caterers.len()],
             dates,
@@ -163,7 +174,9 @@ impl<'a> FreeDates<'a> {
         let known = &self.venues[rank];
         if known.get() == UNKNOWN {
             let claims = self.world.busy.of(listed.entry.id);
-            let free = self.calendar(listed).free(&listed.entry, self.minutes, claims, self.world.now);
+            let free =
+                self.calendar(listed)
+                    .free(&listed.entry, self.minutes, claims, self.world.now);
             known.set(free & !blocked_dates(&listed.entry.blocked, &self.dates));
         }
         self.part(known.get(), criteria)
@@ -182,7 +195,8 @@ impl<'a> FreeDates<'a> {
 
     /// The start of an event at a venue on one of the dates.
     pub(super) fn start(&self, venue: &Listed<VenueEntry>, date: Date) -> Timestamp {
-        self.calendar(venue).start(self.dates.partition_point(|it| *it < date))
+        self.calendar(venue)
+            .start(self.dates.partition_point(|it| *it < date))
     }
 
     fn calendar(&self, venue: &Listed<VenueEntry>) -> &Calendar {
@@ -196,7 +210,10 @@ impl<'a> FreeDates<'a> {
 
     /// The same dates, numbered as in the criteria, whose dates are some of these.
     fn part(&self, mask: u128, criteria: &Criteria) -> u128 {
-        let first = criteria.dates.first().map(|date| self.dates.partition_point(|it| it < date));
+        let first = criteria
+            .dates
+            .first()
+            .map(|date| self.dates.partition_point(|it| it < date));
         (mask >> first.unwrap_or(0)) & bits(0, criteria.dates.len())
     }
 }
@@ -212,15 +229,22 @@ struct Calendar {
 
 impl Calendar {
     fn new(dates: &[Date], start: Time, zone: Option<&TimeZone>, now: Timestamp) -> Self {
-        let mut calendar = Self { starts: Vec::with_capacity(dates.len()), open: 0 };
+        let mut calendar = Self {
+            starts: Vec::with_capacity(dates.len()),
+            open: 0,
+        };
         for (number, date) in dates.iter().enumerate() {
             let local = zone.map(|zone| zone.to_ambiguous_timestamp(date.to_datetime(start)));
-            let skipped = local.as_ref().is_none_or(|local| matches!(local.offset(), AmbiguousOffset::Gap { .. }));
+            let skipped = local
+                .as_ref()
+                .is_none_or(|local| matches!(local.offset(), AmbiguousOffset::Gap { .. }));
             let start = local.and_then(|local| local.compatible().ok());
             if !skipped && start.is_some_and(|start| start > now) {
                 calendar.open |= 1 << number;
             }
-            calendar.starts.push(start.unwrap_or(Timestamp::MAX).as_second());
+            calendar
+                .starts
+                .push(start.unwrap_or(Timestamp::MAX).as_second());
         }
         calendar
     }
@@ -236,7 +260,10 @@ impl Calendar {
         let before = i64::from(venue.setup_minutes) * 60;
         let after = (i64::from(minutes) + i64::from(venue.teardown_minutes)) * 60;
         let mut free = self.open;
-        for claim in claims.iter().filter(|claim| claim.from < claim.until && claim.is_live(now)) {
+        for claim in claims
+            .iter()
+            .filter(|claim| claim.from < claim.until && claim.is_live(now))
+        {
             free &= !self.starting_between(claim.from - after, claim.until + before);
         }
         free
@@ -280,7 +307,9 @@ fn blocked_dates(blocked: &[(Date, Date)], dates: &[Date]) -> u128 {
     let (Some(first), Some(last)) = (dates.first(), dates.last()) else {
         return 0;
     };
-    let near = blocked.iter().filter(|(from, to)| from <= last && to >= first);
+    let near = blocked
+        .iter()
+        .filter(|(from, to)| from <= last && to >= first);
     near.fold(0, |mask, (from, to)| {
         let start = dates.partition_point(|date| date < from);
         let end = dates.partition_point(|date| date <= to);
@@ -290,5 +319,9 @@ fn blocked_dates(blocked: &[(Date, Date)], dates: &[Date]) -> u128 {
 
 /// The bits from `start` to before `end`, which is at most 127.
 fn bits(start: usize, end: usize) -> u128 {
-    if start >= end { 0 } else { ((1 << end) - 1) & !((1 << start) - 1) }
+    if start >= end {
+        0
+    } else {
+        ((1 << end) - 1) & !((1 << start) - 1)
+    }
 }

@@ -76,12 +76,11 @@ pub async fn book_plan_option(
     if stored.expires_at.to_jiff() <= work.now || option.starts_at <= work.now {
         return Err(Problem::conflict(&kinds::OPTION_EXPIRED, kinds::OPTION_EXPIRED.detail()));
     }
-    let event = match new.event_id {
-        Some(id) => existing_event(&mut work, organization_id, id, &option).await?,
-        None => {
-            let event = event_of(&brief, &option, &new);
-            events::create(&mut work, organization_id, &event, EventStatus::Planned).await?
-        }
+    let event = if let Some(id) = new.event_id {
+        existing_event(&mut work, organization_id, id, &option).await?
+    } else {
+        let event = event_of(&brief, &option, &new);
+        events::create(&mut work, organization_id, &event, EventStatus::Planned).await?
     };
     let claims = claims(plan_id, &brief, &option);
     let bookings = bookings::hold(&mut work, organization_id, &event, &claims).await?;

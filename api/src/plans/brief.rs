@@ -102,7 +102,11 @@ impl Brief {
             faults.push(BriefFault::new("/currency", "conflict", detail));
         }
         if self.start_time.second() != 0 || self.start_time.subsec_nanosecond() != 0 {
-            faults.push(BriefFault::new("/start_time", "range", "must be a whole minute"));
+            faults.push(BriefFault::new(
+                "/start_time",
+                "range",
+                "must be a whole minute",
+            ));
         }
         faults.extend(self.location.fault());
         faults
@@ -137,22 +141,39 @@ impl Brief {
         };
         let mut faults = Vec::new();
         if to < from {
-            faults.push(BriefFault::new(last, "range", "must not be before the window begins"));
-        } else if from.until(to).is_ok_and(|span| span.get_days() >= MAX_WINDOW_DAYS) {
-            let detail = format!("must be less than {MAX_WINDOW_DAYS} days after the window begins");
+            faults.push(BriefFault::new(
+                last,
+                "range",
+                "must not be before the window begins",
+            ));
+        } else if from
+            .until(to)
+            .is_ok_and(|span| span.get_days() >= MAX_WINDOW_DAYS)
+        {
+            let detail =
+                format!("must be less than {MAX_WINDOW_DAYS} days after the window begins");
             faults.push(BriefFault::new(last, "range", detail));
         }
         let today = self.today(now);
         if from < today {
-            faults.push(BriefFault::new(first, "past", format!("must not be before {today}")));
+            faults.push(BriefFault::new(
+                first,
+                "past",
+                format!("must not be before {today}"),
+            ));
         }
         faults
     }
 
     /// Today in the brief's zone; without one, the date where it is earliest (UTC−12).
     fn today(&self, now: Timestamp) -> Date {
-        let zone = self.time_zone.as_deref().and_then(|name| TimeZone::get(name).ok());
-        zone.unwrap_or_else(|| TimeZone::fixed(Offset::constant(-12))).to_datetime(now).date()
+        let zone = self
+            .time_zone
+            .as_deref()
+            .and_then(|name| TimeZone::get(name).ok());
+        zone.unwrap_or_else(|| TimeZone::fixed(Offset::constant(-12)))
+            .to_datetime(now)
+            .date()
     }
 }
 
@@ -173,7 +194,11 @@ impl BriefFault {
         code: &'static str,
         detail: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { pointer, code, detail: detail.into() }
+        Self {
+            pointer,
+            code,
+            detail: detail.into(),
+        }
     }
 }
 
@@ -215,7 +240,11 @@ impl Location {
             (None, None, None) => ("/location", "required"),
             (Some(_), ..) => ("/location/city", "conflict"),
         };
-        Some(BriefFault::new(pointer, code, "give either city, or near and radius_km"))
+        Some(BriefFault::new(
+            pointer,
+            code,
+            "give either city, or near and radius_km",
+        ))
     }
 }
 
@@ -232,9 +261,7 @@ pub struct Point {
 }
 
 /// What kind of event it is.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
 #[serde(rename_all = "UPPERCASE")]
 #[sqlx(type_name = "text", rename_all = "UPPERCASE")]
 pub enum EventType {
@@ -251,8 +278,11 @@ fn default_limit() -> i32 {
     5
 }
 
-fn words(words: &Vec<String>) -> Result<(), ValidationError> {
-    if words.iter().all(|word| !word.trim().is_empty() && word.chars().count() <= 60) {
+fn words(words: &[String]) -> Result<(), ValidationError> {
+    if words
+        .iter()
+        .all(|word| !word.trim().is_empty() && word.chars().count() <= 60)
+    {
         return Ok(());
     }
     Err(ValidationError::new("length").with_message("each must have 1 to 60 characters".into()))

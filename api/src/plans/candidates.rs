@@ -78,7 +78,12 @@ impl<'a> Candidates<'a> {
                 Err(constraint) => *excluded_caterers.entry(constraint).or_default() += 1,
             }
         }
-        Self { venues, caterers, excluded_venues, excluded_caterers }
+        Self {
+            venues,
+            caterers,
+            excluded_venues,
+            excluded_caterers,
+        }
     }
 }
 
@@ -100,11 +105,20 @@ fn venue<'a>(
     if dates == 0 {
         return Err(Constraint::Date);
     }
-    let in_house = entry.in_house.as_ref().filter(|_| criteria.in_house_fits(listed));
+    let in_house = entry
+        .in_house
+        .as_ref()
+        .filter(|_| criteria.in_house_fits(listed));
     let in_house = in_house
         .map(|in_house| CateringPrice::of_venue(entry, in_house, criteria.guests).total())
         .filter(|catering| criteria.affords(total + catering));
-    Ok(VenueCandidate { listed, rank, total, in_house, dates })
+    Ok(VenueCandidate {
+        listed,
+        rank,
+        total,
+        in_house,
+        dates,
+    })
 }
 
 fn caterer<'a>(
@@ -129,7 +143,12 @@ fn caterer<'a>(
     if !served.any(listed) {
         return Err(Constraint::Delivery);
     }
-    Ok(CatererCandidate { listed, rank, total, dates })
+    Ok(CatererCandidate {
+        listed,
+        rank,
+        total,
+        dates,
+    })
 }
 
 /// Tells whether any venue takes a caterer's deliveries: near enough, of the same currency, and
@@ -141,13 +160,30 @@ struct Served {
 impl Served {
     fn new(venues: &[VenueCandidate]) -> Self {
         let mut offers: HashMap<Currency, Vec<Offer>> = HashMap::new();
-        for venue in venues.iter().filter(|venue| venue.listed.entry.outside_catering_allowed) {
+        for venue in venues
+            .iter()
+            .filter(|venue| venue.listed.entry.outside_catering_allowed)
+        {
             let place = venue.listed.place;
-            let offer = Offer { number: 0, place, reach: 0.0, cost: 0, dates: 1, key: 0 };
-            offers.entry(venue.listed.entry.currency).or_default().push(offer);
+            let offer = Offer {
+                number: 0,
+                place,
+                reach: 0.0,
+                cost: 0,
+                dates: 1,
+                key: 0,
+            };
+            offers
+                .entry(venue.listed.entry.currency)
+                .or_default()
+                .push(offer);
         }
-        let indexed = offers.into_iter().map(|(currency, list)| (currency, (Index::new(list), None)));
-        Self { by_currency: indexed.collect() }
+        let indexed = offers
+            .into_iter()
+            .map(|(currency, list)| (currency, (Index::new(list), None)));
+        Self {
+            by_currency: indexed.collect(),
+        }
     }
 
     fn any(&mut self, caterer: &Listed<CatererEntry>) -> bool {
@@ -159,7 +195,12 @@ impl Served {
         if last.is_some_and(|venue| venue.place.line_squared(caterer.place) <= reach) {
             return true;
         }
-        let wanted = Wanted { place: caterer.place, reach, cost: 0, dates: 1 };
+        let wanted = Wanted {
+            place: caterer.place,
+            reach,
+            cost: 0,
+            dates: 1,
+        };
         let found = index.first(&wanted);
         *last = found.or(*last);
         found.is_some()

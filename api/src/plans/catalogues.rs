@@ -68,7 +68,7 @@ impl Catalogue {
         let known = calendar.version;
         for booking in changed.into_iter().filter(|booking| booking.availability_version > known) {
             calendar.version = calendar.version.max(booking.availability_version);
-            calendar.apply(booking);
+            calendar.apply(&booking);
         }
         calendar.version = calendar.version.max(wanted);
         Ok(())
@@ -76,7 +76,7 @@ impl Catalogue {
 }
 
 impl Calendar {
-    fn apply(&mut self, booking: ChangedBooking) {
+    fn apply(&mut self, booking: &ChangedBooking) {
         self.busy.apply(booking.id, booking.busy());
     }
 }

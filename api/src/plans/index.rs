@@ -65,7 +65,10 @@ struct Node {
 impl Index {
     pub(super) fn new(offers: Vec<Offer>) -> Self {
         let capacity = offers.len() / LEAF * 3 + 1;
-        let mut index = Self { offers, nodes: Vec::with_capacity(capacity) };
+        let mut index = Self {
+            offers,
+            nodes: Vec::with_capacity(capacity),
+        };
         if !index.offers.is_empty() {
             index.grow(0, index.offers.len());
         }
@@ -79,7 +82,12 @@ impl Index {
 
     /// Calls `found` with offers that fit, better ones early, but only with those whose key is above
     /// the floor; `found` answers the floor from then on.
-    pub(super) fn visit(&self, wanted: &Wanted, floor: i128, found: &mut impl FnMut(&Offer) -> i128) {
+    pub(super) fn visit(
+        &self,
+        wanted: &Wanted,
+        floor: i128,
+        found: &mut impl FnMut(&Offer) -> i128,
+    ) {
         if self.nodes.is_empty() || !self.nodes[0].may_hold(wanted, floor) {
             return;
         }
@@ -156,7 +164,11 @@ impl Offer {
 
     /// Three axes of place, and how far it reaches as the fourth.
     fn coordinate(&self, axis: usize) -> f64 {
-        self.place.0.get(axis).copied().unwrap_or_else(|| self.reach.sqrt())
+        self.place
+            .0
+            .get(axis)
+            .copied()
+            .unwrap_or_else(|| self.reach.sqrt())
     }
 }
 
@@ -196,7 +208,9 @@ impl Node {
         }
         let [x, y, z] = [0, 1, 2].map(|axis| {
             let place = wanted.place.0[axis];
-            (self.low[axis] - place).max(place - self.high[axis]).max(0.0)
+            (self.low[axis] - place)
+                .max(place - self.high[axis])
+                .max(0.0)
         });
         x * x + y * y + z * z <= self.reach.max(wanted.reach)
     }

@@ -264,5 +264,9 @@ pub(super) fn long_date(date: Date) -> String {
 
 /// `1 guest`, `120 guests`.
 pub(super) fn people(guests: i32) -> String {
-    if guests == 1 { "1 guest".to_owned() } else { format!("{guests} guests") }
+    if guests == 1 {
+        "1 guest".to_owned()
+    } else {
+        format!("{guests} guests")
+    }
 }

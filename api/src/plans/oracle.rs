@@ -2,9 +2,16 @@
 //! every date, in plain loops. Slow, and written without looking at the fast one.
 
 mod examples;
+mod stories;
+mod sums;
 mod tests;
 
 use std::collections::BTreeMap;
+
+use sums::{
+    budget, caterer_cost, cuisine_points, currency, distance_points, haversine, own_catering_cost,
+    price_deduction, references, venue_cost,
+};
 
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 use uuid::Uuid;
@@ -15,10 +22,7 @@ use super::{
     option::{Constraint, Side},
     snapshot::{CatererEntry, VenueEntry},
 };
-use crate::{
-    money::Currency,
-    text::{fold, word_list},
-};
+use crate::text::{fold, word_list};
 
 /// Everything that a search looks at, as it came.
 #[derive(Debug, Clone)]
@@ -72,7 +76,14 @@ pub(super) fn everything(
             found.extend(pair(brief, catalogue, venue, Some(caterer), references));
         }
     }
-    found.sort_by_key(|it| (-it.score, it.venue_total + it.catering_total, it.venue, it.caterer));
+    found.sort_by_key(|it| {
+        (
+            -it.score,
+            it.venue_total + it.catering_total,
+            it.venue,
+            it.caterer,
+        )
+    });
     (found, excluded)
 }
 
@@ -136,10 +147,19 @@ fn pair(
 }
 
 fn venue_fault(brief: &Brief, catalogue: &Catalogue, venue: &VenueEntry) -> Option<Constraint> {
-    let here = match (&brief.location.city, brief.location.near, brief.location.radius_km) {
+    let here = match (
+        &brief.location.city,
+        brief.location.near,
+        brief.location.radius_km,
+    ) {
         (Some(city), ..) => fold(city) == fold(&venue.city),
         (None, Some(near), Some(radius)) => {
-            let away = haversine(near.latitude, near.longitude, venue.latitude, venue.longitude);
+            let away = haversine(
+                near.latitude,
+                near.longitude,
+                venue.latitude,
+                venue.longitude,
+            );
             away <= f64::from(radius) * 1_000.0
         }
         _ => false,
@@ -147,20 +167,39 @@ fn venue_fault(brief: &Brief, catalogue: &Catalogue, venue: &VenueEntry) -> Opti
     let amenities = word_list(&venue.amenities);
     let faults = [
         (!here, Constraint::Location),
-        (venue.capacity < brief.number_of_guests, Constraint::Capacity),
-        (brief.needs_event_room && !venue.has_event_room, Constraint::EventRoom),
         (
-            word_list(&brief.required_amenities).iter().any(|word| !amenities.contains(word)),
+            venue.capacity < brief.number_of_guests,
+            Constraint::Capacity,
+        ),
+        (
+            brief.needs_event_room && !venue.has_event_room,
+            Constraint::EventRoom,
+        ),
+        (
+            word_list(&brief.required_amenities)
+                .iter()
+                .any(|word| !amenities.contains(word)),
             Constraint::Amenities,
         ),
-        (currency(brief).is_some_and(|code| code != venue.currency), Constraint::Currency),
-        (budget(brief).is_some_and(|most| venue_cost(brief, venue) > most), Constraint::Budget),
         (
-            dates(brief).iter().all(|date| venue_start(brief, catalogue, venue, *date).is_none()),
+            currency(brief).is_some_and(|code| code != venue.currency),
+            Constraint::Currency,
+        ),
+        (
+            budget(brief).is_some_and(|most| venue_cost(brief, venue) > most),
+            Constraint::Budget,
+        ),
+        (
+            dates(brief)
+                .iter()
+                .all(|date| venue_start(brief, catalogue, venue, *date).is_none()),
             Constraint::Date,
         ),
     ];
-    faults.into_iter().find(|(failed, _)| *failed).map(|(_, constraint)| constraint)
+    faults
+        .into_iter()
+        .find(|(failed, _)| *failed)
+        .map(|(_, constraint)| constraint)
 }
 
 fn caterer_fault(
@@ -171,25 +210,49 @@ fn caterer_fault(
 ) -> Option<Constraint> {
     let guests = brief.number_of_guests;
     let faults = [
-        (guests < caterer.minimum_guests || guests > caterer.maximum_guests, Constraint::Guests),
-        (!cuisine_fits(brief, &caterer.cuisines), Constraint::Cuisine),
-        (!dietary_fits(brief, &caterer.dietary_options), Constraint::Dietary),
-        (currency(brief).is_some_and(|code| code != caterer.currency), Constraint::Currency),
-        (budget(brief).is_some_and(|most| caterer_cost(brief, caterer) > most), Constraint::Budget),
         (
-            dates(brief).iter().all(|date| !caterer_is_free(catalogue, caterer, *date)),
+            guests < caterer.minimum_guests || guests > caterer.maximum_guests,
+            Constraint::Guests,
+        ),
+        (!cuisine_fits(brief, &caterer.cuisines), Constraint::Cuisine),
+        (
+            !dietary_fits(brief, &caterer.dietary_options),
+            Constraint::Dietary,
+        ),
+        (
+            currency(brief).is_some_and(|code| code != caterer.currency),
+            Constraint::Currency,
+        ),
+        (
+            budget(brief).is_some_and(|most| caterer_cost(brief, caterer) > most),
+            Constraint::Budget,
+        ),
+        (
+            dates(brief)
+                .iter()
+                .all(|date| !caterer_is_free(catalogue, caterer, *date)),
             Constraint::Date,
         ),
         (
-            !venues.iter().any(|venue| venue.outside_catering_allowed && serves(caterer, venue)),
+            !venues
+                .iter()
+                .any(|venue| venue.outside_catering_allowed && serves(caterer, venue)),
             Constraint::Delivery,
         ),
     ];
-    faults.into_iter().find(|(failed, _)| *failed).map(|(_, constraint)| constraint)
+    faults
+        .into_iter()
+        .find(|(failed, _)| *failed)
+        .map(|(_, constraint)| constraint)
 }
 
 fn serves(caterer: &CatererEntry, venue: &VenueEntry) -> bool {
-    let away = haversine(caterer.latitude, caterer.longitude, venue.latitude, venue.longitude);
+    let away = haversine(
+        caterer.latitude,
+        caterer.longitude,
+        venue.latitude,
+        venue.longitude,
+    );
     away <= f64::from(caterer.delivery_radius_km) * 1_000.0 && caterer.currency == venue.currency
 }
 
@@ -206,7 +269,9 @@ fn cuisine_fits(brief: &Brief, offered: &[String]) -> bool {
 
 fn dietary_fits(brief: &Brief, offered: &[String]) -> bool {
     let offered = word_list(offered);
-    word_list(&brief.dietary_requirements).iter().all(|word| offered.contains(word))
+    word_list(&brief.dietary_requirements)
+        .iter()
+        .all(|word| offered.contains(word))
 }
 
 fn dates(brief: &Brief) -> Vec<Date> {
@@ -236,7 +301,11 @@ fn venue_start(
     if start.datetime() != wall || start.timestamp() <= catalogue.now {
         return None;
     }
-    if venue.blocked.iter().any(|(from, to)| (*from..=*to).contains(&date)) {
+    if venue
+        .blocked
+        .iter()
+        .any(|(from, to)| (*from..=*to).contains(&date))
+    {
         return None;
     }
     let start = start.timestamp();
@@ -250,107 +319,21 @@ fn venue_start(
 }
 
 fn caterer_is_free(catalogue: &Catalogue, caterer: &CatererEntry, date: Date) -> bool {
-    let served = live(catalogue, caterer.id).filter(|claim| claim.service_date == date).count();
-    let blocked = caterer.blocked.iter().any(|(from, to)| (*from..=*to).contains(&date));
+    let served = live(catalogue, caterer.id)
+        .filter(|claim| claim.service_date == date)
+        .count();
+    let blocked = caterer
+        .blocked
+        .iter()
+        .any(|(from, to)| (*from..=*to).contains(&date));
     served < usize::try_from(caterer.daily_capacity).unwrap() && !blocked
 }
 
 fn live(catalogue: &Catalogue, place: Uuid) -> impl Iterator<Item = &Busy> {
     catalogue.busy.iter().filter(move |claim| {
-        let expired = claim.expires_at.is_some_and(|expiry| expiry <= catalogue.now);
+        let expired = claim
+            .expires_at
+            .is_some_and(|expiry| expiry <= catalogue.now);
         claim.venue_or_caterer == place && !expired
     })
-}
-
-fn budget(brief: &Brief) -> Option<i128> {
-    let per_guest = brief
-        .budget_per_guest
-        .map(|money| i128::from(money.amount) * i128::from(brief.number_of_guests));
-    per_guest.or(brief.budget_total.map(|money| i128::from(money.amount)))
-}
-
-fn currency(brief: &Brief) -> Option<Currency> {
-    let money = brief.budget_per_guest.or(brief.budget_total);
-    money.map(|money| money.currency).or(brief.currency)
-}
-
-fn half_up(numerator: i128, denominator: i128) -> i128 {
-    (2 * numerator + denominator).div_euclid(2 * denominator)
-}
-
-fn venue_cost(brief: &Brief, venue: &VenueEntry) -> i128 {
-    let hours = half_up(i128::from(venue.hourly_rate) * i128::from(brief.duration_minutes), 60);
-    let room = if brief.needs_event_room { i128::from(venue.event_room_fee) } else { 0 };
-    let lines = i128::from(venue.hire_fee) + hours + room;
-    lines + half_up(lines * i128::from(venue.tax_rate_bps), 10_000)
-}
-
-fn own_catering_cost(brief: &Brief, venue: &VenueEntry) -> i128 {
-    let own = venue.in_house.as_ref().unwrap();
-    let food = i128::from(own.price_per_guest) * i128::from(brief.number_of_guests);
-    let lines = food + half_up(food * i128::from(own.service_fee_bps), 10_000);
-    lines + half_up(lines * i128::from(venue.tax_rate_bps), 10_000)
-}
-
-fn caterer_cost(brief: &Brief, caterer: &CatererEntry) -> i128 {
-    let food = i128::from(caterer.price_per_guest) * i128::from(brief.number_of_guests);
-    let order = food.max(i128::from(caterer.minimum_order));
-    let fee = half_up(order * i128::from(caterer.service_fee_bps), 10_000);
-    let lines = order + i128::from(caterer.delivery_fee) + fee;
-    lines + half_up(lines * i128::from(caterer.tax_rate_bps), 10_000)
-}
-
-fn references(
-    brief: &Brief,
-    venues: &[&VenueEntry],
-    caterers: &[&CatererEntry],
-    currency: Currency,
-) -> (i128, i128) {
-    let venues = venues.iter().filter(|venue| venue.currency == currency);
-    let of_venues = venues.clone().map(|venue| venue_cost(brief, venue)).collect();
-    let own = venues.filter(|venue| own_catering_fits(brief, venue));
-    let own = own.map(|venue| own_catering_cost(brief, venue));
-    let caterers = caterers.iter().filter(|caterer| caterer.currency == currency);
-    let caterings = own.chain(caterers.map(|caterer| caterer_cost(brief, caterer))).collect();
-    (lower_median(of_venues), lower_median(caterings))
-}
-
-fn lower_median(mut totals: Vec<i128>) -> i128 {
-    totals.sort_unstable();
-    if totals.is_empty() { 0 } else { totals[(totals.len() - 1) / 2] }
-}
-
-fn price_deduction(brief: &Brief, total: i128, reference: i128) -> i128 {
-    match budget(brief) {
-        Some(0) => 0,
-        Some(budget) => 4_000 * total / budget,
-        None if total + reference == 0 => 0,
-        None => 2_000 * total / (total + reference),
-    }
-}
-
-fn distance_points(brief: &Brief, venue: &VenueEntry) -> i128 {
-    let (Some(near), Some(radius)) = (brief.location.near, brief.location.radius_km) else {
-        return 1_000;
-    };
-    let away = haversine(near.latitude, near.longitude, venue.latitude, venue.longitude);
-    let radius = f64::from(radius) * 1_000.0;
-    (1_000.0 * (radius - away.round()).max(0.0) / radius).floor() as i128
-}
-
-fn cuisine_points(brief: &Brief, offered: &[String]) -> i128 {
-    let wanted = word_list(&brief.cuisine_preferences);
-    if wanted.is_empty() {
-        return 1_000;
-    }
-    let matches = wanted.iter().filter(|word| offered.contains(word)).count();
-    1_000 * matches as i128 / wanted.len() as i128
-}
-
-/// Metres, by the textbook formula.
-fn haversine(latitude: f64, longitude: f64, other_latitude: f64, other_longitude: f64) -> f64 {
-    let half = |from: f64, to: f64| ((to - from).to_radians() / 2.0).sin().powi(2);
-    let cosines = latitude.to_radians().cos() * other_latitude.to_radians().cos();
-    let square = half(latitude, other_latitude) + cosines * half(longitude, other_longitude);
-    2.0 * 6_371_008.8 * square.sqrt().min(1.0).asin()
 }

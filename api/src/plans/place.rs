@@ -24,7 +24,10 @@ impl Place {
     }
 
     /// Metres along the surface (haversine formula), rounded.
-    #[expect(clippy::cast_possible_truncation, reason = "half the Earth's girth fits easily")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "half the Earth's girth fits easily"
+    )]
     pub(super) fn metres(self, other: Self) -> i64 {
         let half_line = self.line_squared(other).sqrt() / 2.0;
         (2.0 * EARTH_RADIUS * half_line.min(1.0).asin()).round() as i64
@@ -32,7 +35,9 @@ impl Place {
 
     /// The place in the middle of `places`; `None` without any, or when they cancel out.
     pub(super) fn middle(places: impl Iterator<Item = Self>) -> Option<Self> {
-        let sum = places.fold([0.0; 3], |sum, place| [0, 1, 2].map(|axis| sum[axis] + place.0[axis]));
+        let sum = places.fold([0.0; 3], |sum, place| {
+            [0, 1, 2].map(|axis| sum[axis] + place.0[axis])
+        });
         let length = (sum[0] * sum[0] + sum[1] * sum[1] + sum[2] * sum[2]).sqrt();
         (length > 1e-9).then(|| Self(sum.map(|part| part / length)))
     }

@@ -3,13 +3,14 @@
 //! | reason | points |
 //! | --- | --- |
 //! | `PRICE` | 4,000 |
-//! | `VENUE_PRICE`, `CATERING_PRICE` | less 4,000 × the side's total ÷ budget, rounded down; without a budget less 2,000 × total ÷ (total + reference), rounded down |
-//! | `CAPACITY_FIT` | 1,500 × guests ÷ capacity, rounded down |
+//! | `VENUE_PRICE`, `CATERING_PRICE` | less 4,000 × total ÷ budget; without one less 2,000 × total ÷ (total + reference) |
+//! | `CAPACITY_FIT` | 1,500 × guests ÷ capacity |
 //! | `VENUE_RATING` | 15 per point of 100 |
-//! | `DISTANCE` | 1,000 × (radius − distance) ÷ radius in metres, rounded down; 1,000 in a named city |
+//! | `DISTANCE` | 1,000 × (radius − distance) ÷ radius; 1,000 in a named city |
 //! | `CATERING_RATING` | 10 per point of 100; in-house: the venue's rating |
-//! | `CUISINE_MATCH` | 1,000 × preferred cuisines offered ÷ preferred cuisines, rounded down; 1,000 without preferences |
+//! | `CUISINE_MATCH` | 1,000 × preferred cuisines offered ÷ all preferred; 1,000 without any |
 //!
+//! Each is rounded down to a whole point; distances are in metres. The total is that of the side.
 //! The reference is the lower median of the totals of that side, in that currency, of everything
 //! that no constraint of its own excludes (for catering: caterers and in-house catering alike).
 
@@ -107,7 +108,11 @@ pub(super) fn venue_reasons(
     };
     vec![
         reason(ReasonCode::Price, PRICE, whole.to_owned()),
-        reason(ReasonCode::VenuePrice, yardstick.points(total.amount), yardstick.detail(total)),
+        reason(
+            ReasonCode::VenuePrice,
+            yardstick.points(total.amount),
+            yardstick.detail(total),
+        ),
         reason(
             ReasonCode::CapacityFit,
             capacity_points(criteria, entry),
@@ -137,10 +142,17 @@ pub(super) fn catering_reasons(
     total: Money,
     yardstick: Yardstick,
 ) -> Vec<Reason> {
-    let matches = criteria.cuisine_names.iter().filter(|name| cuisines.1.contains(name));
+    let matches = criteria
+        .cuisine_names
+        .iter()
+        .filter(|name| cuisines.1.contains(name));
     let names: Vec<_> = matches.map(|cuisine| cuisine.replace('_', " ")).collect();
     vec![
-        reason(ReasonCode::CateringPrice, yardstick.points(total.amount), yardstick.detail(total)),
+        reason(
+            ReasonCode::CateringPrice,
+            yardstick.points(total.amount),
+            yardstick.detail(total),
+        ),
         reason(
             ReasonCode::CateringRating,
             i64::from(rating) * 10,
@@ -188,7 +200,11 @@ fn cuisine_points(criteria: &Criteria, cuisines: &WordSet) -> i64 {
 }
 
 fn reason(code: ReasonCode, points: i64, detail: String) -> Reason {
-    Reason { code, points: i32::try_from(points).unwrap_or_default(), detail }
+    Reason {
+        code,
+        points: i32::try_from(points).unwrap_or_default(),
+        detail,
+    }
 }
 
 /// Metres for people: `850 m`, `3.4 km`.

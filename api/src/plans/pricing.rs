@@ -10,20 +10,33 @@ use crate::money::{Currency, Money, divide_half_up, share};
 /// those of nothing are left out.
 pub fn venue_lines(venue: &VenueEntry, minutes: i32, needs_event_room: bool) -> Vec<PriceLine> {
     let price = VenuePrice::new(venue, minutes, needs_event_room);
-    let line = |code, description, amount| line(Side::Venue, venue.currency, code, description, amount);
+    let line =
+        |code, description, amount| line(Side::Venue, venue.currency, code, description, amount);
     let rate = Money::new(venue.hourly_rate, venue.currency);
     let hours = format!("{} at {rate} an hour", duration(minutes));
     without_zeros(vec![
-        line(LineCode::VenueHire, "Hire of the venue".to_owned(), price.hire),
+        line(
+            LineCode::VenueHire,
+            "Hire of the venue".to_owned(),
+            price.hire,
+        ),
         PriceLine {
             quantity: Some(i64::from(minutes)),
             unit_price: Some(rate),
             ..line(LineCode::VenueHours, hours, price.hours)
         },
-        line(LineCode::EventRoom, "Event room".to_owned(), price.event_room),
+        line(
+            LineCode::EventRoom,
+            "Event room".to_owned(),
+            price.event_room,
+        ),
         PriceLine {
             rate_bps: Some(venue.tax_rate_bps),
-            ..line(LineCode::VenueTax, format!("Tax of {}", percent(venue.tax_rate_bps)), price.tax)
+            ..line(
+                LineCode::VenueTax,
+                format!("Tax of {}", percent(venue.tax_rate_bps)),
+                price.tax,
+            )
         },
     ])
 }
@@ -32,8 +45,17 @@ pub fn venue_lines(venue: &VenueEntry, minutes: i32, needs_event_room: bool) -> 
 pub fn caterer_lines(caterer: &CatererEntry, guests: i32) -> Vec<PriceLine> {
     let price = CateringPrice::of_caterer(caterer, guests);
     let unit_price = Money::new(caterer.price_per_guest, caterer.currency);
-    let mut lines = catering_lines(&price, guests, unit_price, caterer.service_fee_bps, caterer.tax_rate_bps);
-    for line in lines.iter_mut().filter(|line| line.code == LineCode::MinimumOrder) {
+    let mut lines = catering_lines(
+        &price,
+        guests,
+        unit_price,
+        caterer.service_fee_bps,
+        caterer.tax_rate_bps,
+    );
+    for line in lines
+        .iter_mut()
+        .filter(|line| line.code == LineCode::MinimumOrder)
+    {
         let minimum = Money::new(caterer.minimum_order, caterer.currency);
         line.description = format!("Up to the minimum order of {minimum}");
     }
@@ -48,7 +70,13 @@ pub fn in_house_lines(
 ) -> Vec<PriceLine> {
     let price = CateringPrice::of_venue(venue, in_house, guests);
     let unit_price = Money::new(in_house.price_per_guest, venue.currency);
-    catering_lines(&price, guests, unit_price, in_house.service_fee_bps, venue.tax_rate_bps)
+    catering_lines(
+        &price,
+        guests,
+        unit_price,
+        in_house.service_fee_bps,
+        venue.tax_rate_bps,
+    )
 }
 
 /// The lines of a venue, in minor units.
@@ -65,9 +93,18 @@ pub(super) struct VenuePrice {
 impl VenuePrice {
     pub(super) fn new(venue: &VenueEntry, minutes: i32, needs_event_room: bool) -> Self {
         let hours = divide_half_up(i128::from(venue.hourly_rate) * i128::from(minutes), 60);
-        let event_room = if needs_event_room { venue.event_room_fee } else { 0 };
+        let event_room = if needs_event_room {
+            venue.event_room_fee
+        } else {
+            0
+        };
         let tax = share(venue.hire_fee + hours + event_room, venue.tax_rate_bps);
-        Self { hire: venue.hire_fee, hours, event_room, tax }
+        Self {
+            hire: venue.hire_fee,
+            hours,
+            event_room,
+            tax,
+        }
     }
 
     pub(super) fn total(&self) -> i64 {
@@ -95,14 +132,26 @@ impl CateringPrice {
         let service_fee = share(food + top_up, caterer.service_fee_bps);
         let untaxed = food + top_up + caterer.delivery_fee + service_fee;
         let tax = share(untaxed, caterer.tax_rate_bps);
-        Self { food, top_up, delivery: caterer.delivery_fee, service_fee, tax }
+        Self {
+            food,
+            top_up,
+            delivery: caterer.delivery_fee,
+            service_fee,
+            tax,
+        }
     }
 
     pub(super) fn of_venue(venue: &VenueEntry, in_house: &InHouseCatering, guests: i32) -> Self {
         let food = in_house.price_per_guest * i64::from(guests);
         let service_fee = share(food, in_house.service_fee_bps);
         let tax = share(food + service_fee, venue.tax_rate_bps);
-        Self { food, top_up: 0, delivery: 0, service_fee, tax }
+        Self {
+            food,
+            top_up: 0,
+            delivery: 0,
+            service_fee,
+            tax,
+        }
     }
 
     pub(super) fn total(&self) -> i64 {
@@ -124,7 +173,13 @@ fn catering_lines(
     tax_rate_bps: i32,
 ) -> Vec<PriceLine> {
     let line = |code, description, amount| {
-        line(Side::Catering, unit_price.currency, code, description, amount)
+        line(
+            Side::Catering,
+            unit_price.currency,
+            code,
+            description,
+            amount,
+        )
     };
     let service_fee = format!("Service fee of {}", percent(service_fee_bps));
     let tax = format!("Tax of {}", percent(tax_rate_bps));
@@ -132,7 +187,11 @@ fn catering_lines(
         PriceLine {
             quantity: Some(i64::from(guests)),
             unit_price: Some(unit_price),
-            ..line(LineCode::Food, format!("Food for {}", people(guests)), price.food)
+            ..line(
+                LineCode::Food,
+                format!("Food for {}", people(guests)),
+                price.food,
+            )
         },
         line(LineCode::MinimumOrder, String::new(), price.top_up),
         line(LineCode::Delivery, "Delivery".to_owned(), price.delivery),
@@ -147,7 +206,13 @@ fn catering_lines(
     ])
 }
 
-fn line(side: Side, currency: Currency, code: LineCode, description: String, amount: i64) -> PriceLine {
+fn line(
+    side: Side,
+    currency: Currency,
+    code: LineCode,
+    description: String,
+    amount: i64,
+) -> PriceLine {
     PriceLine {
         code,
         side,
@@ -171,7 +236,13 @@ fn duration(minutes: i32) -> String {
         1 => format!("1 {name}"),
         _ => format!("{number} {name}s"),
     };
-    format!("{} {}", unit(minutes / 60, "hour"), unit(minutes % 60, "minute")).trim().to_owned()
+    format!(
+        "{} {}",
+        unit(minutes / 60, "hour"),
+        unit(minutes % 60, "minute")
+    )
+    .trim()
+    .to_owned()
 }
 
 /// Basis points for people: `8.5 %`, `20 %`.

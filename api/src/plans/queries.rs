@@ -221,7 +221,7 @@ fn ranges(from: Option<Vec<Date>>, to: Option<Vec<Date>>) -> Vec<(jiff::civil::D
 /// Keeps a plan, each option in a row of its own.
 pub async fn insert(db: &mut PgConnection, organization_id: Uuid, plan: &Plan) -> sqlx::Result<()> {
     let findings = Outcome { options: Vec::new(), ..plan.outcome.clone() };
-    let options: Vec<_> = plan.outcome.options.iter().map(|option| sqlx::types::Json(option)).collect();
+    let options: Vec<_> = plan.outcome.options.iter().map(Json).collect();
     let ranks: Vec<i16> = (1..).take(options.len()).collect();
     sqlx::query!(
         "WITH plan AS (

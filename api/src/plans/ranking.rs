@@ -69,21 +69,41 @@ impl<'a> Matcher<'a> {
         yardsticks: &Yardsticks,
         objective: Objective,
     ) -> Self {
-        let keys = Keys { criteria, candidates, yardsticks, objective };
+        let keys = Keys {
+            criteria,
+            candidates,
+            yardsticks,
+            objective,
+        };
         let numbers = 0..candidates.venues.len();
-        let in_house: Vec<_> = numbers.clone().map(|number| keys.in_house(number)).collect();
+        let in_house: Vec<_> = numbers
+            .clone()
+            .map(|number| keys.in_house(number))
+            .collect();
         let mut venues: Vec<_> = numbers.map(|number| (keys.venue(number), number)).collect();
         venues.sort_unstable_by_key(|(key, _)| Reverse(*key));
         let offers = keys.offers();
         let outside = offers.values().filter_map(Index::best_key);
         let best = outside.chain(in_house.iter().copied().flatten()).max();
         let any = matches!(objective, Objective::Any);
-        Self { criteria, candidates, any, venues, in_house, offers, best }
+        Self {
+            criteria,
+            candidates,
+            any,
+            venues,
+            in_house,
+            offers,
+            best,
+        }
     }
 
     /// The best `most` pairs that are free on one of these dates (as bits), best first.
     pub(super) fn best(&self, most: usize, dates: u128) -> Vec<Pair> {
-        let mut pairs = Best { most, any: self.any, pairs: BinaryHeap::with_capacity(most + 1) };
+        let mut pairs = Best {
+            most,
+            any: self.any,
+            pairs: BinaryHeap::with_capacity(most + 1),
+        };
         let Some(best) = self.best else {
             return Vec::new();
         };
@@ -96,7 +116,11 @@ impl<'a> Matcher<'a> {
                 continue;
             }
             if let Some(catering) = self.in_house[number] {
-                pairs.offer(Pair { key: key + catering, venue: number, caterer: None });
+                pairs.offer(Pair {
+                    key: key + catering,
+                    venue: number,
+                    caterer: None,
+                });
             }
             let entry = &venue.listed.entry;
             let index = self.offers.get(&entry.currency);
@@ -106,12 +130,19 @@ impl<'a> Matcher<'a> {
             let wanted = Wanted {
                 place: venue.listed.place,
                 reach: 0.0,
-                cost: self.criteria.budget.map_or(i64::MAX, |budget| budget - venue.total),
+                cost: self
+                    .criteria
+                    .budget
+                    .map_or(i64::MAX, |budget| budget - venue.total),
                 dates: venue.dates & dates,
             };
             index.visit(&wanted, pairs.floor().saturating_sub(key), &mut |offer| {
                 let caterer = Some(offer.number as usize);
-                pairs.offer(Pair { key: key + offer.key, venue: number, caterer });
+                pairs.offer(Pair {
+                    key: key + offer.key,
+                    venue: number,
+                    caterer,
+                });
                 pairs.floor().saturating_sub(key)
             });
         }
@@ -129,18 +160,30 @@ impl Yardsticks {
                 caterings.extend(venue.in_house);
             }
             for caterer in &candidates.caterers {
-                totals.entry(caterer.listed.entry.currency).or_default().1.push(caterer.total);
+                totals
+                    .entry(caterer.listed.entry.currency)
+                    .or_default()
+                    .1
+                    .push(caterer.total);
             }
         }
-        let medians = totals.into_iter().map(|(currency, (mut venues, mut caterings))| {
-            (currency, (median(&mut venues), median(&mut caterings)))
-        });
-        Self { budget: criteria.budget, medians: medians.collect() }
+        let medians = totals
+            .into_iter()
+            .map(|(currency, (mut venues, mut caterings))| {
+                (currency, (median(&mut venues), median(&mut caterings)))
+            });
+        Self {
+            budget: criteria.budget,
+            medians: medians.collect(),
+        }
     }
 
     /// For objectives that do not look at points.
     pub(super) fn none() -> Self {
-        Self { budget: None, medians: HashMap::new() }
+        Self {
+            budget: None,
+            medians: HashMap::new(),
+        }
     }
 
     pub(super) fn venue(&self, currency: Currency) -> Yardstick {
@@ -195,14 +238,23 @@ impl Keys<'_> {
     fn in_house(&self, number: usize) -> Option<i128> {
         let venue = &self.candidates.venues[number];
         let (entry, total) = (&venue.listed.entry, venue.in_house?);
-        Some(key(self.catering(entry.currency, &venue.listed.cuisines, entry.rating, total), total, 0))
+        Some(key(
+            self.catering(entry.currency, &venue.listed.cuisines, entry.rating, total),
+            total,
+            0,
+        ))
     }
 
     fn offers(&self) -> HashMap<Currency, Index> {
         let mut offers: HashMap<Currency, Vec<Offer>> = HashMap::new();
         for (number, caterer) in self.candidates.caterers.iter().enumerate() {
             let (entry, total) = (&caterer.listed.entry, caterer.total);
-            let points = self.catering(entry.currency, &caterer.listed.cuisines, entry.rating, total);
+            let points = self.catering(
+                entry.currency,
+                &caterer.listed.cuisines,
+                entry.rating,
+                total,
+            );
             offers.entry(entry.currency).or_default().push(Offer {
                 number: u32::try_from(number).unwrap_or(u32::MAX),
                 place: caterer.listed.place,
@@ -212,7 +264,10 @@ impl Keys<'_> {
                 key: key(points, total, caterer.rank + 1),
             });
         }
-        offers.into_iter().map(|(currency, offers)| (currency, Index::new(offers))).collect()
+        offers
+            .into_iter()
+            .map(|(currency, offers)| (currency, Index::new(offers)))
+            .collect()
     }
 
     fn catering(&self, currency: Currency, cuisines: &WordSet, rating: i16, total: i64) -> i64 {
@@ -240,7 +295,11 @@ impl Best {
         match self.pairs.peek() {
             _ if self.most == 0 => i128::MAX,
             Some(Reverse(worst)) if self.pairs.len() >= self.most => {
-                if self.any { i128::MAX } else { worst.key }
+                if self.any {
+                    i128::MAX
+                } else {
+                    worst.key
+                }
             }
             _ => i128::MIN,
         }
@@ -257,6 +316,10 @@ impl Best {
     }
 
     fn sorted(self) -> Vec<Pair> {
-        self.pairs.into_sorted_vec().into_iter().map(|Reverse(pair)| pair).collect()
+        self.pairs
+            .into_sorted_vec()
+            .into_iter()
+            .map(|Reverse(pair)| pair)
+            .collect()
     }
 }

@@ -62,7 +62,10 @@ impl Criteria {
         let budget = brief.budget();
         let words = |list: &[String]| snapshot.vocabulary.set(&word_list(list));
         Self {
-            dates: brief.dates().map(|(from, to)| dates_between(from, to)).unwrap_or_default(),
+            dates: brief
+                .dates()
+                .map(|(from, to)| dates_between(from, to))
+                .unwrap_or_default(),
             start_time: brief.start_time,
             minutes: brief.duration_minutes,
             time_zone: brief.time_zone.clone(),
@@ -91,7 +94,10 @@ impl Criteria {
             Some(Constraint::EventRoom)
         } else if !venue.amenities.has_all(&self.amenities) {
             Some(Constraint::Amenities)
-        } else if self.currency.is_some_and(|currency| currency != entry.currency) {
+        } else if self
+            .currency
+            .is_some_and(|currency| currency != entry.currency)
+        {
             Some(Constraint::Currency)
         } else {
             None
@@ -108,7 +114,10 @@ impl Criteria {
             Some(Constraint::Cuisine)
         } else if !listed.dietary.has_all(&self.dietary) {
             Some(Constraint::Dietary)
-        } else if self.currency.is_some_and(|currency| currency != caterer.currency) {
+        } else if self
+            .currency
+            .is_some_and(|currency| currency != caterer.currency)
+        {
             Some(Constraint::Currency)
         } else {
             None
@@ -134,9 +143,10 @@ impl Area {
     fn new(location: &Location) -> Self {
         match (&location.city, location.near, location.radius_km) {
             (Some(city), None, None) => Self::City(fold(city)),
-            (None, Some(point), Some(radius_km)) => {
-                Self::Near { middle: Place::new(point.latitude, point.longitude), radius_km }
-            }
+            (None, Some(point), Some(radius_km)) => Self::Near {
+                middle: Place::new(point.latitude, point.longitude),
+                radius_km,
+            },
             _ => Self::Nowhere,
         }
     }

@@ -25,7 +25,11 @@ pub(super) const ALL_DATES: u128 = u128::MAX;
 /// The brief is taken to be valid and checked; one that is not simply finds nothing. Dates that
 /// are over at `now` (the event would have started) and holds that have expired do not count.
 pub fn search(brief: &Brief, snapshot: &Snapshot, busy: &BusyIndex, now: Timestamp) -> Outcome {
-    let world = World { snapshot, busy, now };
+    let world = World {
+        snapshot,
+        busy,
+        now,
+    };
     let criteria = Criteria::new(brief, snapshot);
     let free = FreeDates::new(&criteria, world);
     let candidates = Candidates::new(&criteria, snapshot, &free);
@@ -33,8 +37,11 @@ pub fn search(brief: &Brief, snapshot: &Snapshot, busy: &BusyIndex, now: Timesta
     let matcher = Matcher::new(&criteria, &candidates, &yardsticks, Objective::Score);
     let pairs = matcher.best(criteria.limit, ALL_DATES);
     let describer = Describer::new(&criteria, &candidates, &yardsticks, &free);
-    let options: Vec<_> =
-        pairs.iter().zip(1..).map(|(pair, rank)| describer.option(pair, rank)).collect();
+    let options: Vec<_> = pairs
+        .iter()
+        .zip(1..)
+        .map(|(pair, rank)| describer.option(pair, rank))
+        .collect();
     let changes = if options.len() < criteria.limit {
         nearest_changes(brief, &criteria, &free, options.len())
     } else {

@@ -48,9 +48,20 @@ impl Snapshot {
         caterers.sort_unstable_by_key(|caterer| caterer.id);
         let mut zones = Zones::default();
         let mut words = Vocabulary::default();
-        let venues = venues.into_iter().map(|it| list_venue(it, &mut zones, &mut words)).collect();
-        let caterers = caterers.into_iter().map(|it| list_caterer(it, &mut words)).collect();
-        Self { venues, caterers, zones: zones.known, vocabulary: words }
+        let venues = venues
+            .into_iter()
+            .map(|it| list_venue(it, &mut zones, &mut words))
+            .collect();
+        let caterers = caterers
+            .into_iter()
+            .map(|it| list_caterer(it, &mut words))
+            .collect();
+        Self {
+            venues,
+            caterers,
+            zones: zones.known,
+            vocabulary: words,
+        }
     }
 }
 

@@ -1,14 +1,20 @@
 //! The API as its clients see it: the real router, a real Postgres for each test, a real Redis.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 mod access;
+mod blocked_dates;
 mod bookings;
+mod caterers;
 mod database;
 mod durability;
 mod events;
 mod health;
+mod import;
 mod openapi;
 mod permissions;
 mod plans;
 mod queries;
 mod scene;
 mod support;
+mod venues;

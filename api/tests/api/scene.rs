@@ -171,7 +171,7 @@ fn csv(name: &str) -> String {
         "venues" => include_str!("../../../database/seed/venues.csv"),
         _ => include_str!("../../../database/seed/caterers.csv"),
     };
-    text.lines().take(2).map(|line| format!("{line}\n")).collect()
+    text.lines().take(2).collect::<Vec<_>>().join("\n")
 }
 
 /// POSTs under a key of its own; gives the id of what was created.

@@ -5,12 +5,12 @@ use jiff::{SignedDuration, Timestamp, ToSpan, civil::Date};
 use uuid::Uuid;
 
 use super::Catalogue;
+use crate::money::Money;
 use crate::plans::{
     availability::Busy,
     brief::{Brief, DateWindow, Location, Point},
     snapshot::{CatererEntry, InHouseCatering, VenueEntry},
 };
-use crate::money::Money;
 
 const CUISINES: [&str; 4] = ["italian", "Indian", "thai", "Tex-Mex"];
 const DIETS: [&str; 3] = ["vegan", "Gluten free", "halal"];
@@ -23,7 +23,7 @@ const CITIES: [(&str, f64, f64, &str); 4] = [
     ("Lord Howe", -31.55, 159.08, "Australia/Lord_Howe"),
 ];
 
-/// The same throws for the same seed (SplitMix64).
+/// The same throws for the same seed (`SplitMix64`).
 pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
@@ -36,8 +36,13 @@ impl Dice {
         (mixed ^ (mixed >> 31)) % sides
     }
 
+    /// As [`Self::below`], for arithmetic with signs.
+    fn up_to(&mut self, sides: u64) -> i64 {
+        self.below(sides).cast_signed()
+    }
+
     fn of<T: Copy>(&mut self, list: &[T]) -> T {
-        list[self.below(list.len() as u64) as usize]
+        list[usize::try_from(self.below(list.len() as u64)).unwrap()]
     }
 
     /// True once in `times`.
@@ -46,7 +51,9 @@ impl Dice {
     }
 
     fn some(&mut self, list: &[&str], most: u64) -> Vec<String> {
-        (0..self.below(most + 1)).map(|_| self.of(list).to_owned()).collect()
+        (0..self.below(most + 1))
+            .map(|_| self.of(list).to_owned())
+            .collect()
     }
 
     fn id(&mut self) -> Uuid {
@@ -54,37 +61,73 @@ impl Dice {
     }
 
     fn date(&mut self, around: Date) -> Date {
-        around + (self.below(9) as i64 - 4).days()
+        around + (self.up_to(9) - 4).days()
     }
 
     fn place(&mut self) -> (&'static str, f64, f64, &'static str) {
-        let (city, latitude, longitude, zone) =
-            if self.once_in(3) { self.of(&CITIES) } else { CITIES[0] };
-        let shift = |dice: &mut Self| if dice.once_in(3) { dice.below(9) as f64 * 0.0131 } else { 0.0 };
+        let (city, latitude, longitude, zone) = if self.once_in(3) {
+            self.of(&CITIES)
+        } else {
+            CITIES[0]
+        };
+        let shift = |dice: &mut Self| {
+            if dice.once_in(3) {
+                f64::from(dice.of(&[0, 1, 2, 3, 5, 8])) * 0.0131
+            } else {
+                0.0
+            }
+        };
         (city, latitude + shift(self), longitude + shift(self), zone)
     }
 
     fn blocked(&mut self, around: Date) -> Vec<(Date, Date)> {
-        (0..self.below(3)).map(|_| {
-            let from = self.date(around);
-            (from, from + (self.below(3) as i64).days())
-        }).collect()
+        (0..self.below(3))
+            .map(|_| {
+                let from = self.date(around);
+                (from, from + self.up_to(3).days())
+            })
+            .collect()
     }
 }
 
 pub(super) fn catalogue(dice: &mut Dice, venues: usize, caterers: usize) -> (Brief, Catalogue) {
     // Days on which clocks change in one of the zones, and one ordinary day.
-    let around: Date = dice.of(&[
-        "2026-03-08", "2026-11-01", "2026-03-29", "2026-10-25", "2026-10-04", "2026-07-15",
-    ]).parse().unwrap();
-    let now = (around - 2.days()).at(9, 0, 0, 0).in_tz("UTC").unwrap().timestamp();
+    let around: Date = dice
+        .of(&[
+            "2026-03-08",
+            "2026-11-01",
+            "2026-03-29",
+            "2026-10-25",
+            "2026-10-04",
+            "2026-07-15",
+        ])
+        .parse()
+        .unwrap();
+    let now = (around - 2.days())
+        .at(9, 0, 0, 0)
+        .in_tz("UTC")
+        .unwrap()
+        .timestamp();
     let venues: Vec<_> = (0..venues).map(|_| venue(dice, around)).collect();
     let caterers: Vec<_> = (0..caterers).map(|_| caterer(dice, around)).collect();
-    let places: Vec<_> =
-        venues.iter().map(|it| it.id).chain(caterers.iter().map(|it| it.id)).collect();
+    let places: Vec<_> = venues
+        .iter()
+        .map(|it| it.id)
+        .chain(caterers.iter().map(|it| it.id))
+        .collect();
     let claims = if places.is_empty() { 0 } else { dice.below(20) };
-    let busy = (0..claims).map(|_| busy(dice, &places, around, now)).collect();
-    (brief(dice, around), Catalogue { venues, caterers, busy, now })
+    let busy = (0..claims)
+        .map(|_| busy(dice, &places, around, now))
+        .collect();
+    (
+        brief(dice, around),
+        Catalogue {
+            venues,
+            caterers,
+            busy,
+            now,
+        },
+    )
 }
 
 fn venue(dice: &mut Dice, around: Date) -> VenueEntry {
@@ -154,7 +197,7 @@ fn caterer(dice: &mut Dice, around: Date) -> CatererEntry {
 fn busy(dice: &mut Dice, places: &[Uuid], around: Date, now: Timestamp) -> Busy {
     let date = dice.date(around);
     let midnight = date.at(0, 0, 0, 0).in_tz("UTC").unwrap().timestamp();
-    let occupied_from = midnight + SignedDuration::from_mins(dice.below(48) as i64 * 30);
+    let occupied_from = midnight + SignedDuration::from_mins(dice.up_to(48) * 30);
     let minutes = dice.of(&[0, 30, 240, 1_440]);
     Busy {
         booking_id: dice.id(),
@@ -162,41 +205,71 @@ fn busy(dice: &mut Dice, places: &[Uuid], around: Date, now: Timestamp) -> Busy 
         occupied_from,
         occupied_until: occupied_from + SignedDuration::from_mins(minutes),
         service_date: date,
-        expires_at: dice.once_in(3).then(|| now + SignedDuration::from_mins(dice.below(3) as i64 - 1)),
+        expires_at: dice
+            .once_in(3)
+            .then(|| now + SignedDuration::from_mins(dice.up_to(3) - 1)),
     }
 }
 
 fn brief(dice: &mut Dice, around: Date) -> Brief {
     let window = dice.once_in(2).then(|| {
-        let from = around + (dice.below(5) as i64 - 2).days();
-        DateWindow { from, to: from + (dice.below(6) as i64).days() }
+        let from = around + (dice.up_to(5) - 2).days();
+        DateWindow {
+            from,
+            to: from + dice.up_to(6).days(),
+        }
     });
     let by_city = dice.once_in(2);
-    let (city, latitude, longitude, _) = if dice.once_in(4) { dice.of(&CITIES) } else { CITIES[0] };
+    let (city, latitude, longitude, _) = if dice.once_in(4) {
+        dice.of(&CITIES)
+    } else {
+        CITIES[0]
+    };
     let money = |dice: &mut Dice, amounts: &[i64]| {
-        Money::new(dice.of(amounts), dice.of(&["USD", "USD", "USD", "JPY"]).parse().unwrap())
+        Money::new(
+            dice.of(amounts),
+            dice.of(&["USD", "USD", "USD", "JPY"]).parse().unwrap(),
+        )
     };
     let budget = dice.below(4);
     Brief {
         event_date: window.is_none().then(|| dice.date(around)),
         date_window: window,
-        start_time: dice.of(&["01:30", "02:00", "02:15", "18:00"]).parse().unwrap(),
+        start_time: dice
+            .of(&["01:30", "02:00", "02:15", "18:00"])
+            .parse()
+            .unwrap(),
         duration_minutes: dice.of(&[15, 61, 240, 1_440]),
         time_zone: dice.once_in(4).then(|| dice.of(&CITIES).3.to_owned()),
         location: Location {
             city: by_city.then(|| city.to_uppercase()),
-            near: (!by_city).then_some(Point { latitude, longitude }),
+            near: (!by_city).then_some(Point {
+                latitude,
+                longitude,
+            }),
             radius_km: (!by_city).then(|| dice.of(&[1, 5, 30, 200])),
         },
         number_of_guests: dice.of(&[1, 9, 10, 11]),
-        cuisine_preferences: if dice.once_in(2) { dice.some(&CUISINES, 3) } else { Vec::new() },
-        dietary_requirements: if dice.once_in(3) { dice.some(&DIETS, 2) } else { Vec::new() },
+        cuisine_preferences: if dice.once_in(2) {
+            dice.some(&CUISINES, 3)
+        } else {
+            Vec::new()
+        },
+        dietary_requirements: if dice.once_in(3) {
+            dice.some(&DIETS, 2)
+        } else {
+            Vec::new()
+        },
         budget_per_guest: (budget == 0).then(|| money(dice, &[0, 20, 35, 60, 200])),
         budget_total: (budget == 1).then(|| money(dice, &[0, 200, 330, 500, 900])),
         currency: (budget == 2 && dice.once_in(2)).then(|| "USD".parse().unwrap()),
         event_type: None,
         needs_event_room: dice.once_in(3),
-        required_amenities: if dice.once_in(3) { dice.some(&AMENITIES, 2) } else { Vec::new() },
+        required_amenities: if dice.once_in(3) {
+            dice.some(&AMENITIES, 2)
+        } else {
+            Vec::new()
+        },
         special_requirements: None,
         limit: dice.of(&[1, 3, 5, 20]),
     }

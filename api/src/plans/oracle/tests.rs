@@ -38,7 +38,7 @@ fn as_found(option: &PlanOption) -> Found {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 3_000,
+        cases: 2_000,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]

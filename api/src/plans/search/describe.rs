@@ -2,9 +2,10 @@
 
 use jiff::{SignedDuration, Timestamp, civil::Date};
 
+use crate::money::{Money, share};
 use crate::plans::{
-    brief::Brief,
     availability::FreeDates,
+    brief::Brief,
     candidates::{Candidates, CatererCandidate, Tally, VenueCandidate},
     option::{
         Change, Constraint, Exclusion, OptionCatering, OptionVenue, PlanOption, Reason, Side,
@@ -16,7 +17,6 @@ use crate::plans::{
     rules::Criteria,
     snapshot::VenueEntry,
 };
-use crate::money::{Money, share};
 
 /// How many further dates an option names.
 const FURTHER_DATES: usize = 5;
@@ -36,7 +36,12 @@ impl<'a> Describer<'a> {
         yardsticks: &'a Yardsticks,
         free: &'a FreeDates<'a>,
     ) -> Self {
-        Self { criteria, candidates, yardsticks, free }
+        Self {
+            criteria,
+            candidates,
+            yardsticks,
+            free,
+        }
     }
 
     pub(super) fn option(&self, pair: &Pair, rank: i32) -> PlanOption {
@@ -45,9 +50,14 @@ impl<'a> Describer<'a> {
         let caterer = pair.caterer.map(|number| &candidates.caterers[number]);
         let entry = &venue.listed.entry;
         let money = |amount| Money::new(amount, entry.currency);
-        let catering_total = caterer.map(|it| it.total).or(venue.in_house).unwrap_or_default();
+        let catering_total = caterer
+            .map(|it| it.total)
+            .or(venue.in_house)
+            .unwrap_or_default();
         let total = venue.total + catering_total;
-        let deposit_rate = caterer.map_or(entry.deposit_rate_bps, |it| it.listed.entry.deposit_rate_bps);
+        let deposit_rate = caterer.map_or(entry.deposit_rate_bps, |it| {
+            it.listed.entry.deposit_rate_bps
+        });
         let mut lines = venue_lines(entry, self.criteria.minutes, self.criteria.event_room);
         let guests = self.criteria.guests;
         lines.extend(match (caterer, &entry.in_house) {
@@ -68,7 +78,12 @@ impl<'a> Describer<'a> {
             date,
             starts_at,
             ends_at,
-            time_zone: self.criteria.time_zone.as_ref().unwrap_or(&entry.time_zone).clone(),
+            time_zone: self
+                .criteria
+                .time_zone
+                .as_ref()
+                .unwrap_or(&entry.time_zone)
+                .clone(),
             occupied_from: later(starts_at, -entry.setup_minutes),
             occupied_until: later(ends_at, entry.teardown_minutes),
             venue: option_venue(self.criteria, venue),
@@ -81,7 +96,9 @@ impl<'a> Describer<'a> {
             within_budget: self.criteria.affords(total),
             venue_deposit: money(share(venue.total, entry.deposit_rate_bps)),
             catering_deposit: money(share(catering_total, deposit_rate)),
-            further_dates_count: i32::try_from(dates.len()).unwrap_or(i32::MAX).saturating_sub(1),
+            further_dates_count: i32::try_from(dates.len())
+                .unwrap_or(i32::MAX)
+                .saturating_sub(1),
             further_dates: dates.into_iter().skip(1).take(FURTHER_DATES).collect(),
         }
     }
@@ -94,15 +111,27 @@ impl<'a> Describer<'a> {
     ) -> Vec<Reason> {
         let entry = &venue.listed.entry;
         let (cuisines, rating) = match (caterer.map(|it| it.listed), &entry.in_house) {
-            (Some(it), _) => ((&it.cuisines, it.entry.cuisines.as_slice()), it.entry.rating),
-            (None, Some(own)) => ((&venue.listed.cuisines, own.cuisines.as_slice()), entry.rating),
+            (Some(it), _) => (
+                (&it.cuisines, it.entry.cuisines.as_slice()),
+                it.entry.rating,
+            ),
+            (None, Some(own)) => (
+                (&venue.listed.cuisines, own.cuisines.as_slice()),
+                entry.rating,
+            ),
             (None, None) => ((&venue.listed.cuisines, &[][..]), entry.rating),
         };
         let venue_total = Money::new(venue.total, entry.currency);
         let yardstick = self.yardsticks.venue(entry.currency);
         let mut reasons = venue_reasons(self.criteria, venue.listed, venue_total, yardstick);
         let yardstick = self.yardsticks.catering(entry.currency);
-        reasons.extend(catering_reasons(self.criteria, cuisines, rating, catering_total, yardstick));
+        reasons.extend(catering_reasons(
+            self.criteria,
+            cuisines,
+            rating,
+            catering_total,
+            yardstick,
+        ));
         reasons
     }
 }
@@ -127,19 +156,34 @@ pub(super) fn exclusions(brief: &Brief, candidates: &Candidates) -> Vec<Exclusio
 pub(super) fn summary(brief: &Brief, options: &[PlanOption], changes: &[Change]) -> String {
     let guests = brief.number_of_guests;
     let place = place(brief);
-    let Some(cheapest) = options.iter().min_by_key(|option| (option.total.currency, option.total.amount))
+    let Some(cheapest) = options
+        .iter()
+        .min_by_key(|option| (option.total.currency, option.total.amount))
     else {
-        let advice = changes.first().map(|change| format!(" {}", change.detail)).unwrap_or_default();
-        return format!("Nothing {place} {} fits {}.{advice}", when(brief), people(guests));
+        let advice = changes
+            .first()
+            .map(|change| format!(" {}", change.detail))
+            .unwrap_or_default();
+        return format!(
+            "Nothing {place} {} fits {}.{advice}",
+            when(brief),
+            people(guests)
+        );
     };
-    let one_currency = options.iter().all(|option| option.total.currency == cheapest.total.currency);
+    let one_currency = options
+        .iter()
+        .all(|option| option.total.currency == cheapest.total.currency);
     let price = if one_currency {
         format!(", from {} ({} a head)", cheapest.total, cheapest.per_guest)
     } else {
         String::new()
     };
     let best = &options[0];
-    let noun = if options.len() == 1 { "option" } else { "options" };
+    let noun = if options.len() == 1 {
+        "option"
+    } else {
+        "options"
+    };
     format!(
         "{} {noun} {place} {} for {}{price}. Best: {} with {} on {}.",
         options.len(),
@@ -179,19 +223,29 @@ fn exclusion_detail(brief: &Brief, side: Side, constraint: Constraint, excluded:
     let rest = match constraint {
         Constraint::Location => format!("{} not {}", verb("is", "are"), place(brief)),
         Constraint::Capacity => {
-            format!("{} fewer than {}", verb("holds", "hold"), people(brief.number_of_guests))
+            format!(
+                "{} fewer than {}",
+                verb("holds", "hold"),
+                people(brief.number_of_guests)
+            )
         }
         Constraint::EventRoom => format!("{} no event room", verb("has", "have")),
         Constraint::Amenities => format!("{} a required amenity", verb("lacks", "lack")),
         Constraint::Guests => {
-            format!("{} not serve {}", verb("does", "do"), people(brief.number_of_guests))
+            format!(
+                "{} not serve {}",
+                verb("does", "do"),
+                people(brief.number_of_guests)
+            )
         }
         Constraint::Cuisine => format!("{} none of the cuisines", verb("offers", "offer")),
         Constraint::Dietary => format!("{} not meet every dietary requirement", verb("does", "do")),
         Constraint::Currency => format!("{} another currency", verb("asks for", "ask for")),
         Constraint::Budget => format!("alone {} more than the budget", verb("costs", "cost")),
         Constraint::Date => format!("{} free {}", verb("is not", "are not"), when(brief)),
-        Constraint::Delivery => format!("{} to none of the venues left", verb("delivers", "deliver")),
+        Constraint::Delivery => {
+            format!("{} to none of the venues left", verb("delivers", "deliver"))
+        }
     };
     format!("{excluded} {noun} {rest}.")
 }
@@ -227,14 +281,19 @@ fn own_catering(venue: &VenueEntry) -> OptionCatering {
         in_house: true,
         name: "the venue's own catering".to_owned(),
         cuisines: in_house.map(|it| it.cuisines.clone()).unwrap_or_default(),
-        dietary_options: in_house.map(|it| it.dietary_options.clone()).unwrap_or_default(),
+        dietary_options: in_house
+            .map(|it| it.dietary_options.clone())
+            .unwrap_or_default(),
         distance_metres: None,
     }
 }
 
 /// The dates of a mask, earliest first.
 fn dates(all: &[Date], mask: u128) -> impl Iterator<Item = Date> {
-    all.iter().enumerate().filter(move |(number, _)| mask >> number & 1 == 1).map(|(_, date)| *date)
+    all.iter()
+        .enumerate()
+        .filter(move |(number, _)| mask >> number & 1 == 1)
+        .map(|(_, date)| *date)
 }
 
 fn later(instant: Timestamp, minutes: i32) -> Timestamp {

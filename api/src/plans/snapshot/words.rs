@@ -57,7 +57,12 @@ impl WordSet {
     pub(in crate::plans) fn matches(&self, wanted: &Self) -> usize {
         let bits = (0..4).map(|number| wanted.bits[number] & self.bits[number]);
         let common: u32 = bits.map(u64::count_ones).sum();
-        common as usize + wanted.others.iter().filter(|number| self.has(**number)).count()
+        common as usize
+            + wanted
+                .others
+                .iter()
+                .filter(|number| self.has(**number))
+                .count()
     }
 
     fn has(&self, number: usize) -> bool {
