@@ -34,29 +34,46 @@ pub async fn migrate(config: &Migrate) -> anyhow::Result<()> {
     let connected = PgConnection::connect(url.expose_secret()).await;
     let mut connection = connected.context("connect to Postgres (DATABASE_OWNER_URL)")?;
     MIGRATIONS.run(&mut connection).await.context("migrate")?;
-    tracing::info!(migrations = MIGRATIONS.iter().count(), "the database is up to date");
+    tracing::info!(
+        migrations = MIGRATIONS.iter().count(),
+        "the database is up to date"
+    );
     Ok(())
 }
 
 /// Loads the demo organization, once; says what there is.
 pub async fn seed(config: &Seed) -> anyhow::Result<String> {
     let app = app(&config.database).await?;
-    let given = config.demo_api_key.as_ref().map(ApiKeyToken::from_secret).transpose()?;
+    let given = config
+        .demo_api_key
+        .as_ref()
+        .map(ApiKeyToken::from_secret)
+        .transpose()?;
     if let Some(demo) = find_demo(&app.db).await? {
         let note = match given {
             Some(token) if !key_exists(&app.db, &token).await? => {
-                add_key(&app, demo, "Demo key", &token).await.map_err(told)?;
+                add_key(&app, demo, "Demo key", &token)
+                    .await
+                    .map_err(told)?;
                 "the given API key was added to its owner"
             }
             _ => "nothing was changed",
         };
-        return Ok(format!("the organization {DEMO_ORGANIZATION:?} is there already; {note}"));
+        return Ok(format!(
+            "the organization {DEMO_ORGANIZATION:?} is there already; {note}"
+        ));
     }
     let printed = given.is_none();
     let token = given.map_or_else(ApiKeyToken::generate, Ok)?;
     let (venues, caterers) = found_demo(&app, &token).await.map_err(told)?;
-    let key = if printed { format!("\napi key (shown once): {}", token.expose()) } else { String::new() };
-    Ok(format!("organization {DEMO_ORGANIZATION:?}: {venues} venues, {caterers} caterers{key}"))
+    let key = if printed {
+        format!("\napi key (shown once): {}", token.expose())
+    } else {
+        String::new()
+    };
+    Ok(format!(
+        "organization {DEMO_ORGANIZATION:?}: {venues} venues, {caterers} caterers{key}"
+    ))
 }
 
 async fn found_demo(app: &App, token: &ApiKeyToken) -> Result<(usize, usize), Problem> {
@@ -70,7 +87,9 @@ async fn found_demo(app: &App, token: &ApiKeyToken) -> Result<(usize, usize), Pr
     let venues = venues::import(&mut work, tenant.organization.id, DEMO_VENUES).await?;
     let caterers = caterers::import(&mut work, tenant.organization.id, DEMO_CATERERS).await?;
     if venues.failed + caterers.failed > 0 {
-        return Err(anyhow::anyhow!("the demo catalogue has faults: {venues:?} {caterers:?}").into());
+        return Err(
+            anyhow::anyhow!("the demo catalogue has faults: {venues:?} {caterers:?}").into(),
+        );
     }
     work.commit_silently().await?;
     Ok((venues.created, caterers.created))
@@ -84,7 +103,10 @@ async fn find_demo(db: &PgPool) -> sqlx::Result<Option<(Uuid, Uuid)>> {
          WHERE o.name = $1 ORDER BY o.id, m.id LIMIT 1",
         DEMO_ORGANIZATION
     );
-    Ok(row.fetch_optional(db).await?.map(|row| (row.organization_id, row.member_id)))
+    Ok(row
+        .fetch_optional(db)
+        .await?
+        .map(|row| (row.organization_id, row.member_id)))
 }
 
 async fn key_exists(db: &PgPool, token: &ApiKeyToken) -> sqlx::Result<bool> {
@@ -99,10 +121,17 @@ async fn key_exists(db: &PgPool, token: &ApiKeyToken) -> sqlx::Result<bool> {
 
 /// Asks a running server whether it is ready.
 pub async fn healthcheck(config: &Healthcheck) -> anyhow::Result<()> {
-    let client = reqwest::Client::builder().timeout(Duration::from_secs(3)).build()?;
+    let client = reqwest::Client::builder()
+        .timeout(Duration::from_secs(3))
+        .build()?;
     let answer = client.get(&config.healthcheck_url).send().await;
     let answer = answer.with_context(|| format!("no answer from {}", config.healthcheck_url))?;
-    anyhow::ensure!(answer.status().is_success(), "{} answers {}", config.healthcheck_url, answer.status());
+    anyhow::ensure!(
+        answer.status().is_success(),
+        "{} answers {}",
+        config.healthcheck_url,
+        answer.status()
+    );
     Ok(())
 }
 
@@ -111,7 +140,11 @@ pub async fn run(config: &Admin) -> anyhow::Result<String> {
     let app = app(&config.database).await?;
     let token = ApiKeyToken::generate()?;
     match &config.task {
-        AdminTask::CreateOrganization { name, owner_name, owner_email } => {
+        AdminTask::CreateOrganization {
+            name,
+            owner_name,
+            owner_email,
+        } => {
             let new = NewTenant {
                 name: name.clone(),
                 owner_name: owner_name.clone(),
@@ -119,13 +152,24 @@ pub async fn run(config: &Admin) -> anyhow::Result<String> {
             };
             new.validate().context("not created")?;
             let mut work = Work::system(&app, Uuid::nil()).await.map_err(told)?;
-            let tenant = organizations::found(&mut work, &new, &token).await.map_err(told)?;
+            let tenant = organizations::found(&mut work, &new, &token)
+                .await
+                .map_err(told)?;
             work.commit_silently().await.map_err(told)?;
             let (organization, owner) = (tenant.organization.id, tenant.owner.id);
-            Ok(format!("organization: {organization}\nowner: {owner}\napi key (shown once): {}", token.expose()))
+            Ok(format!(
+                "organization: {organization}\nowner: {owner}\napi key (shown once): {}",
+                token.expose()
+            ))
         }
-        AdminTask::CreateApiKey { organization_id, member_id, name } => {
-            add_key(&app, (*organization_id, *member_id), name, &token).await.map_err(told)?;
+        AdminTask::CreateApiKey {
+            organization_id,
+            member_id,
+            name,
+        } => {
+            add_key(&app, (*organization_id, *member_id), name, &token)
+                .await
+                .map_err(told)?;
             Ok(format!("api key (shown once): {}", token.expose()))
         }
     }
@@ -138,7 +182,12 @@ async fn add_key(
     token: &ApiKeyToken,
 ) -> Result<(), Problem> {
     let mut work = Work::system(app, organization_id).await?;
-    let new = NewApiKey { name: name.to_owned(), member_id: Some(member_id), scopes: None, expires_at: None };
+    let new = NewApiKey {
+        name: name.to_owned(),
+        member_id: Some(member_id),
+        scopes: None,
+        expires_at: None,
+    };
     api_keys::create(&mut work, organization_id, member_id, &new, token).await?;
     work.commit_silently().await
 }

@@ -9,12 +9,19 @@ use crate::problem::Problem;
 
 /// Values of type `V` by `K`, each loaded once by whoever asks first (single flight).
 #[derive(Clone)]
-pub struct Cache<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static>(Moka<K, V>);
+pub struct Cache<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static>(
+    Moka<K, V>,
+);
 
 impl<K: Hash + Eq + Send + Sync + Clone + 'static, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// At most `capacity` values, each for at most `time_to_live`.
     pub fn new(capacity: u64, time_to_live: Duration) -> Self {
-        Self(Moka::builder().max_capacity(capacity).time_to_live(time_to_live).build())
+        Self(
+            Moka::builder()
+                .max_capacity(capacity)
+                .time_to_live(time_to_live)
+                .build(),
+        )
     }
 
     /// The value of `key`; `load` runs once however many ask at the same time.
@@ -26,7 +33,10 @@ impl<K: Hash + Eq + Send + Sync + Clone + 'static, V: Clone + Send + Sync + 'sta
         if let Some(value) = self.0.get(&key).await {
             return Ok(value);
         }
-        self.0.try_get_with(key, load).await.map_err(|error: Arc<Problem>| copy(&error))
+        self.0
+            .try_get_with(key, load)
+            .await
+            .map_err(|error: Arc<Problem>| copy(&error))
     }
 
     pub async fn insert(&self, key: K, value: V) {

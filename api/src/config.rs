@@ -192,8 +192,11 @@ impl Database {
 
 impl Migrate {
     pub fn url(&self) -> anyhow::Result<SecretString> {
-        secret(self.database_owner_url.as_ref(), self.database_owner_url_file.as_ref())?
-            .context("set DATABASE_OWNER_URL (or DATABASE_OWNER_URL_FILE) to the address of Postgres")
+        secret(
+            self.database_owner_url.as_ref(),
+            self.database_owner_url_file.as_ref(),
+        )?
+        .context("set DATABASE_OWNER_URL (or DATABASE_OWNER_URL_FILE) to the address of Postgres")
     }
 }
 
@@ -204,7 +207,10 @@ impl Serve {
 
     /// The service token. Production refuses one that is short or looks like an example.
     pub fn service_auth_token(&self) -> anyhow::Result<Option<SecretString>> {
-        let token = secret(self.service_auth_token.as_ref(), self.service_auth_token_file.as_ref())?;
+        let token = secret(
+            self.service_auth_token.as_ref(),
+            self.service_auth_token_file.as_ref(),
+        )?;
         if let (Some(token), AppEnv::Production) = (&token, self.app_env) {
             refuse_weak(token.expose_secret())?;
         }
@@ -213,9 +219,14 @@ impl Serve {
 }
 
 fn refuse_weak(token: &str) -> anyhow::Result<()> {
-    let telling = ["example", "change", "secret", "token", "password", "test", "dev-"];
+    let telling = [
+        "example", "change", "secret", "token", "password", "test", "dev-",
+    ];
     let lower = token.to_lowercase();
-    let distinct = token.bytes().collect::<std::collections::HashSet<_>>().len();
+    let distinct = token
+        .bytes()
+        .collect::<std::collections::HashSet<_>>()
+        .len();
     if token.len() < 32 || distinct < 10 || telling.iter().any(|word| lower.contains(word)) {
         anyhow::bail!(
             "SERVICE_AUTH_TOKEN is too weak for production: use 32 random bytes, e.g. `openssl rand -base64 32`"
@@ -229,8 +240,14 @@ fn secret(
     given: Option<&SecretString>,
     file: Option<&PathBuf>,
 ) -> anyhow::Result<Option<SecretString>> {
-    let Some(file) = file else { return Ok(given.cloned()) };
-    anyhow::ensure!(given.is_none(), "give the secret or the file {}, not both", file.display());
+    let Some(file) = file else {
+        return Ok(given.cloned());
+    };
+    anyhow::ensure!(
+        given.is_none(),
+        "give the secret or the file {}, not both",
+        file.display()
+    );
     let text = std::fs::read_to_string(file).with_context(|| format!("read {}", file.display()))?;
     Ok(Some(text.trim_end().into()))
 }
@@ -252,7 +269,11 @@ mod tests {
 
     #[test]
     fn production_refuses_weak_service_tokens() {
-        for weak in ["short", "change-me-change-me-change-me-change-me", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"] {
+        for weak in [
+            "short",
+            "change-me-change-me-change-me-change-me",
+            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        ] {
             assert!(refuse_weak(weak).is_err(), "{weak}");
         }
         assert!(refuse_weak("h3Jq9vXw0ZpL5rYb8NkM2cFg7AsDuE4i").is_ok());

@@ -9,7 +9,11 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use validator::{Validate, ValidationErrors, ValidationErrorsKind};
 
-use crate::problem::{FieldError, Problem, kinds};
+use crate::{
+    merge_patch::merge,
+    problem::{FieldError, Problem, kinds},
+    strict::{self, Unique, escape},
+};
 
 /// A JSON body, read strictly and validated. 400 when it is not JSON, 415 when it does not say it
 /// is, 422 with pointers when fields do not hold.
@@ -20,7 +24,8 @@ impl<T: DeserializeOwned + Validate, S: Send + Sync> FromRequest<S> for Json<T> 
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let bytes = body_of(request, state, "application/json").await?;
-        let value = parse(&bytes)?;
+        let value =
+            strict::from_value(parse(&bytes)?).map_err(|error| Problem::Invalid(vec![error]))?;
         check(&value)?;
         Ok(Self(value))
     }
@@ -38,15 +43,18 @@ impl MergePatch {
         current: &impl Serialize,
         read_only: &[&str],
     ) -> Result<T, Problem> {
-        let Ok(Value::Object(mut wanted)) = serde_json::to_value(current) else {
-            return Err(anyhow::anyhow!("a resource is a JSON object").into());
-        };
-        wanted.retain(|name, _| !read_only.contains(&name.as_str()));
-        merge(&mut wanted, &self.0);
-        let wanted = serde_path_to_error::deserialize(Value::Object(wanted)).map_err(|error| {
-            let pointer = pointer(error.path());
-            Problem::Invalid(vec![FieldError::new(&pointer, "invalid", error.inner().to_string())])
-        })?;
+        let mut wanted = serde_json::to_value(current).map_err(anyhow::Error::from)?;
+        if let Value::Object(fields) = &mut wanted {
+            fields.retain(|name, _| !read_only.contains(&name.as_str()));
+            // A resource shows all of its fields, so clearing one that it lacks is a mistake.
+            let mut cleared = self.0.iter().filter(|(_, value)| value.is_null());
+            if let Some((name, _)) = cleared.find(|(name, _)| !fields.contains_key(*name)) {
+                let pointer = format!("/{}", escape(name));
+                return Err(Problem::field(&pointer, "unknown_field", "unknown field"));
+            }
+        }
+        merge(&mut wanted, &Value::Object(self.0.clone()));
+        let wanted = strict::from_value(wanted).map_err(|error| Problem::Invalid(vec![error]))?;
         check(&wanted)?;
         Ok(wanted)
     }
@@ -60,26 +68,6 @@ impl<S: Send + Sync> FromRequest<S> for MergePatch {
         match parse(&bytes)? {
             Value::Object(patch) => Ok(Self(patch)),
             _ => Err(Problem::field("", "type", "must be a JSON object")),
-        }
-    }
-}
-
-/// RFC 7396, section 2.
-fn merge(target: &mut serde_json::Map<String, Value>, patch: &serde_json::Map<String, Value>) {
-    for (name, value) in patch {
-        match (value, target.get_mut(name)) {
-            (Value::Null, _) => {
-                target.remove(name);
-            }
-            (Value::Object(inner), Some(Value::Object(current))) => merge(current, inner),
-            (Value::Object(inner), _) => {
-                let mut fresh = serde_json::Map::new();
-                merge(&mut fresh, inner);
-                target.insert(name.clone(), Value::Object(fresh));
-            }
-            _ => {
-                target.insert(name.clone(), value.clone());
-            }
         }
     }
 }
@@ -111,29 +99,68 @@ impl<T: DeserializeOwned + Validate, S: Send + Sync> FromRequestParts<S> for Que
 
 /// Reads and validates a query string; errors name the parameter.
 pub fn parse_query<T: DeserializeOwned + Validate>(query: &str) -> Result<T, Problem> {
-    if let Some((name, _)) = parse_pairs(query)?.iter().find(|(_, value)| value.is_empty()) {
-        return Err(Problem::parameter(name, "empty", "is empty; leave it out instead"));
+    read_pairs(&parse_pairs(query)?)
+}
+
+/// Reads and validates the pairs of a query string; errors name the parameter.
+pub fn read_pairs<T: DeserializeOwned + Validate>(
+    pairs: &[(String, String)],
+) -> Result<T, Problem> {
+    if let Some((name, _)) = pairs.iter().find(|(_, value)| value.is_empty()) {
+        return Err(Problem::parameter(
+            name,
+            "empty",
+            "is empty; leave it out instead",
+        ));
     }
-    let deserializer = serde_html_form::Deserializer::from_bytes(query.as_bytes());
-    let value: T = serde_path_to_error::deserialize(deserializer).map_err(|error| {
-        let path = error.path().to_string();
-        Problem::parameter(&path, "invalid", error.inner().to_string())
-    })?;
-    match value.validate() {
-        Ok(()) => Ok(value),
-        Err(errors) => {
-            let errors = field_errors(&errors).into_iter().map(|error| FieldError {
-                parameter: error.pointer.map(|pointer| pointer.trim_start_matches("#/").to_owned()),
-                pointer: None,
-                ..error
-            });
-            let errors: Vec<_> = errors.collect();
-            let detail = errors.first().map_or_else(String::new, |error| {
-                format!("{}: {}", error.parameter.as_deref().unwrap_or_default(), error.detail)
-            });
-            Err(Problem::Malformed(&kinds::MALFORMED_REQUEST, detail, errors))
-        }
-    }
+    let value: T = strict::from_pairs(pairs).map_err(|error| in_query(vec![error]))?;
+    value
+        .validate()
+        .map_err(|errors| in_query(field_errors(&errors)))?;
+    Ok(value)
+}
+
+/// The pairs of a query string, in order. 400 for an escape that is none, or that is not UTF-8.
+pub fn parse_pairs(query: &str) -> Result<Vec<(String, String)>, Problem> {
+    let wrong = || malformed("the query has an escape (%) that is not valid UTF-8");
+    let decode = |text: &str| {
+        let text = text.replace('+', " ");
+        let escapes_fit = text
+            .split('%')
+            .skip(1)
+            .all(|rest| rest.len() >= 2 && rest.as_bytes()[..2].iter().all(u8::is_ascii_hexdigit));
+        let decoded = percent_encoding::percent_decode_str(&text).decode_utf8();
+        decoded
+            .ok()
+            .filter(|_| escapes_fit)
+            .map(std::borrow::Cow::into_owned)
+            .ok_or_else(wrong)
+    };
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    pairs
+        .map(|(name, value)| Ok((decode(name)?, decode(value)?)))
+        .collect()
+}
+
+/// The same errors, on parameters instead of fields of a body.
+fn in_query(errors: Vec<FieldError>) -> Problem {
+    let errors = errors.into_iter().map(|error| FieldError {
+        parameter: error
+            .pointer
+            .map(|pointer| pointer.trim_start_matches("#/").to_owned()),
+        pointer: None,
+        ..error
+    });
+    let errors: Vec<_> = errors.collect();
+    let detail = errors.first().map_or_else(String::new, |error| {
+        format!(
+            "{}: {}",
+            error.parameter.as_deref().unwrap_or_default(),
+            error.detail
+        )
+    });
+    Problem::Malformed(&kinds::MALFORMED_REQUEST, detail, errors)
 }
 
 /// `?validate_only=true` answers what the live call would, and changes nothing.
@@ -188,9 +215,14 @@ pub fn etag(version: i64) -> String {
 
 /// The entity tags of a header, as written.
 pub fn tags(headers: &HeaderMap, name: &header::HeaderName) -> Vec<String> {
-    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    let values = headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
     let tags = values.flat_map(|value| value.split(',')).map(str::trim);
-    tags.filter(|tag| !tag.is_empty()).map(str::to_owned).collect()
+    tags.filter(|tag| !tag.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 async fn body_of<S: Send + Sync>(
@@ -198,70 +230,60 @@ async fn body_of<S: Send + Sync>(
     state: &S,
     wanted: &'static str,
 ) -> Result<Bytes, Problem> {
-    let content_type = request.headers().get(header::CONTENT_TYPE);
-    let essence = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = essence.split(';').next().unwrap_or_default().trim();
-    if !essence.eq_ignore_ascii_case(wanted) {
+    if media_type(request.headers()) != wanted {
         return Err(Problem::UnsupportedMediaType(wanted));
     }
     bytes_of(request, state).await
 }
 
-/// The whole body, within the limit.
+/// The `Content-Type` without parameters, in lower case.
+pub fn media_type(headers: &HeaderMap) -> String {
+    let value = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let essence = value
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default();
+    essence.trim().to_ascii_lowercase()
+}
+
+/// The whole body, within the limit. 415 when it is compressed: nobody can send us a bomb.
 pub async fn bytes_of<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
-    use axum::{extract::rejection::BytesRejection, response::IntoResponse};
-    Bytes::from_request(request, state).await.map_err(|rejection: BytesRejection| {
-        if rejection.into_response().status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE {
-            return Problem::PayloadTooLarge;
-        }
-        Problem::Malformed(&kinds::MALFORMED_REQUEST, "the body broke off".into(), Vec::new())
-    })
-}
-
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let pointer = pointer(error.path());
-        let inner = error.into_inner();
-        if inner.is_data() {
-            return Problem::Invalid(vec![FieldError::new(&pointer, "invalid", plain(&inner))]);
-        }
-        Problem::Malformed(&kinds::MALFORMED_REQUEST, format!("not JSON: {inner}"), Vec::new())
-    })?;
-    deserializer.end().map_err(|error| {
-        Problem::Malformed(&kinds::MALFORMED_REQUEST, format!("not JSON: {error}"), Vec::new())
-    })?;
-    Ok(value)
-}
-
-/// serde's message without the position, which the pointer tells better.
-fn plain(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    text.rsplit_once(" at line ").map_or(text.clone(), |(message, _)| message.to_owned())
-}
-
-fn pointer(path: &serde_path_to_error::Path) -> String {
-    use serde_path_to_error::Segment;
-    let mut pointer = String::new();
-    for segment in path {
-        let name = match segment {
-            Segment::Seq { index } => index.to_string(),
-            Segment::Map { key } => escape(key),
-            Segment::Enum { .. } | Segment::Unknown => continue,
-        };
-        pointer.push('/');
-        pointer.push_str(&name);
+    use axum::{http::StatusCode, response::IntoResponse};
+    let encoding = request.headers().get(header::CONTENT_ENCODING);
+    if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(Problem::UnsupportedMediaType(
+            "it is, without Content-Encoding",
+        ));
     }
-    pointer
+    Bytes::from_request(request, state)
+        .await
+        .map_err(|rejection| {
+            if rejection.into_response().status() == StatusCode::PAYLOAD_TOO_LARGE {
+                return Problem::PayloadTooLarge;
+            }
+            malformed("the body broke off")
+        })
 }
 
-/// RFC 6901: `~` and `/` inside a name.
-fn escape(name: &str) -> String {
-    name.replace('~', "~0").replace('/', "~1")
+/// JSON in which no name comes twice in an object.
+fn parse(bytes: &[u8]) -> Result<Value, Problem> {
+    match serde_json::from_slice(bytes) {
+        Ok(Unique(value)) => Ok(value),
+        Err(error) => Err(malformed(format!("not JSON: {error}"))),
+    }
+}
+
+fn malformed(detail: impl Into<String>) -> Problem {
+    Problem::Malformed(&kinds::MALFORMED_REQUEST, detail.into(), Vec::new())
 }
 
 fn check(value: &impl Validate) -> Result<(), Problem> {
-    value.validate().map_err(|errors| Problem::Invalid(field_errors(&errors)))
+    value
+        .validate()
+        .map_err(|errors| Problem::Invalid(field_errors(&errors)))
 }
 
 /// validator's errors as pointers, without the offending values.
@@ -274,8 +296,11 @@ pub fn field_errors(errors: &ValidationErrors) -> Vec<FieldError> {
 
 fn collect(errors: &ValidationErrors, prefix: &str, found: &mut Vec<FieldError>) {
     for (name, kind) in errors.errors() {
-        let here =
-            if name == "__all__" { prefix.to_owned() } else { format!("{prefix}/{}", escape(name)) };
+        let here = if name == "__all__" {
+            prefix.to_owned()
+        } else {
+            format!("{prefix}/{}", escape(name))
+        };
         match kind {
             ValidationErrorsKind::Struct(inner) => collect(inner, &here, found),
             ValidationErrorsKind::List(items) => {
@@ -283,12 +308,14 @@ fn collect(errors: &ValidationErrors, prefix: &str, found: &mut Vec<FieldError>)
                     collect(inner, &format!("{here}/{index}"), found);
                 }
             }
-            ValidationErrorsKind::Field(errors) => found.extend(errors.iter().map(|error| FieldError {
-                pointer: Some(format!("#{here}")),
-                parameter: None,
-                code: error.code.clone(),
-                detail: explain(error),
-            })),
+            ValidationErrorsKind::Field(errors) => {
+                found.extend(errors.iter().map(|error| FieldError {
+                    pointer: Some(format!("#{here}")),
+                    parameter: None,
+                    code: error.code.clone(),
+                    detail: explain(error),
+                }));
+            }
         }
     }
 }
@@ -298,7 +325,12 @@ fn explain(error: &validator::ValidationError) -> String {
         return message.to_string();
     }
     let limit = |name: &str| error.params.get(name).map(ToString::to_string);
-    let unit = if error.code == "length" { " characters or items" } else { "" };
+    // Of the value itself only its kind is told.
+    let unit = match (error.code.as_ref(), error.params.get("value")) {
+        ("length", Some(Value::Array(_))) => " items",
+        ("length", _) => " characters",
+        _ => "",
+    };
     match (limit("equal"), limit("min"), limit("max")) {
         (Some(equal), ..) => format!("must be exactly {equal}{unit}"),
         (_, Some(min), Some(max)) => format!("must be {min} to {max}{unit}"),
@@ -306,11 +338,4 @@ fn explain(error: &validator::ValidationError) -> String {
         (_, None, Some(max)) => format!("must be at most {max}{unit}"),
         _ => format!("is not a valid {}", error.code),
     }
-}
-
-/// The pairs of a query string, in order.
-pub fn parse_pairs(query: &str) -> Result<Vec<(String, String)>, Problem> {
-    serde_html_form::from_str(query).map_err(|error| {
-        Problem::Malformed(&kinds::MALFORMED_REQUEST, format!("query: {error}"), Vec::new())
-    })
 }

@@ -1,6 +1,6 @@
 //! All routes on one screen, and what every request goes through.
 
-use std::{net::SocketAddr, time::Instant};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use axum::{
     BoxError, Router,
@@ -10,13 +10,17 @@ use axum::{
     middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
 };
-use tower::{ServiceBuilder, limit::GlobalConcurrencyLimitLayer, load_shed::LoadShedLayer, timeout::TimeoutLayer};
+use tower::{
+    ServiceBuilder, limit::GlobalConcurrencyLimitLayer, load_shed::LoadShedLayer,
+    timeout::TimeoutLayer,
+};
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     access::{self, Identity, RequestId},
-    api_keys, audit, bookings, caterers, events, extract, health, members, openapi, organizations, plans,
+    api_keys, audit, bookings, caterers, events, extract, health, members, openapi, organizations,
+    plans,
     problem::{self, Problem},
     rate_limit, reference,
     state::App,
@@ -40,6 +44,7 @@ pub fn routes() -> OpenApiRouter<App> {
 /// The whole application, as it is served and as tests drive it.
 pub fn app(app: App) -> Router {
     let (api, _) = routes().split_for_parts();
+    let parameters = Arc::new(openapi::QueryParameters::of(&openapi::document()));
     let limits = ServiceBuilder::new()
         .layer(HandleErrorLayer::new(refused))
         .layer(LoadShedLayer::new())
@@ -47,6 +52,11 @@ pub fn app(app: App) -> Router {
         .layer(TimeoutLayer::new(app.settings.request_timeout));
     let api = api
         .layer(from_fn(negotiate))
+        .layer(from_fn_with_state(parameters, refuse_unknown_parameters))
+        .layer(SetResponseHeaderLayer::if_not_present(
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("private, no-cache"),
+        ))
         .layer(from_fn_with_state(app.clone(), work::digest_request))
         .layer(DefaultBodyLimit::max(app.settings.body_limit))
         .layer(from_fn_with_state(app.clone(), rate_limit::limit))
@@ -73,7 +83,11 @@ async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Re
     let id = request_id(&app, &request);
     request.extensions_mut().insert(RequestId(id.clone()));
     let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("unmatched", MatchedPath::as_str)
+        .to_owned();
     let if_none_match = extract::tags(request.headers(), &header::IF_NONE_MATCH);
     let trace_id = trace_id(&request);
 
@@ -82,17 +96,25 @@ async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Re
     app.metrics.requests_in_flight.dec();
 
     let cause = problem::render(&mut response, &app.settings.public_base_url, &id);
-    if method == Method::GET {
+    if matches!(method, Method::GET | Method::HEAD) {
         not_modified(&mut response, &if_none_match);
     }
     if let Ok(value) = HeaderValue::try_from(&id) {
-        response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
+        response
+            .headers_mut()
+            .insert(HeaderName::from_static("x-request-id"), value);
     }
     let status = response.status().as_u16();
     let duration = started.elapsed();
     let labels = [method.as_str(), route.as_str()];
-    app.metrics.request_duration.with_label_values(&labels).observe(duration.as_secs_f64());
-    app.metrics.requests.with_label_values(&[labels[0], labels[1], &status.to_string()]).inc();
+    app.metrics
+        .request_duration
+        .with_label_values(&labels)
+        .observe(duration.as_secs_f64());
+    app.metrics
+        .requests
+        .with_label_values(&[labels[0], labels[1], &status.to_string()])
+        .inc();
     let caller = response.extensions().get::<Identity>().map(Identity::label);
     let caller = caller.as_deref().unwrap_or("anonymous");
     let duration_ms = duration.as_secs_f64() * 1_000.0;
@@ -106,11 +128,19 @@ async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Re
 
 /// `X-Request-Id` when it looks like one (our proxy makes it), else a new one.
 fn request_id(app: &App, request: &Request) -> String {
-    let given = request.headers().get("x-request-id").and_then(|value| value.to_str().ok());
+    let given = request
+        .headers()
+        .get("x-request-id")
+        .and_then(|value| value.to_str().ok());
     let usable = |id: &&str| {
-        (8..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        (8..=64).contains(&id.len())
+            && id
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     };
-    given.filter(usable).map_or_else(|| app.new_id().to_string(), str::to_owned)
+    given
+        .filter(usable)
+        .map_or_else(|| app.new_id().to_string(), str::to_owned)
 }
 
 /// The trace of W3C Trace Context: `00-<trace id>-<parent id>-<flags>`.
@@ -125,7 +155,13 @@ fn not_modified(response: &mut Response, if_none_match: &[String]) {
     if response.status() != StatusCode::OK || if_none_match.is_empty() {
         return;
     }
-    let Some(tag) = response.headers().get(header::ETAG).and_then(|tag| tag.to_str().ok()) else { return };
+    let Some(tag) = response
+        .headers()
+        .get(header::ETAG)
+        .and_then(|tag| tag.to_str().ok())
+    else {
+        return;
+    };
     let known = |candidate: &String| candidate == "*" || candidate.trim_start_matches("W/") == tag;
     if if_none_match.iter().any(known) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -135,13 +171,54 @@ fn not_modified(response: &mut Response, if_none_match: &[String]) {
     }
 }
 
+/// 400 for a query parameter that the route does not know: a misspelt `validate_only` on a route
+/// without one must not become the real thing.
+async fn refuse_unknown_parameters(
+    State(known): State<Arc<openapi::QueryParameters>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map(MatchedPath::as_str);
+    if let (Some(query), Some(route)) = (request.uri().query(), route) {
+        let pairs = match extract::parse_pairs(query) {
+            Ok(pairs) => pairs,
+            Err(problem) => return problem.into_response(),
+        };
+        let unknown = |name: &String| !known.contains(request.method(), route, name);
+        if let Some(name) = pairs
+            .iter()
+            .map(|(name, _)| name)
+            .find(|name| unknown(name))
+        {
+            return Problem::parameter(name, "unknown_field", "unknown parameter").into_response();
+        }
+    }
+    next.run(request).await
+}
+
 /// 406 for clients who accept nothing that we have.
 async fn negotiate(request: Request, next: Next) -> Response {
-    let Some(accept) = request.headers().get(header::ACCEPT) else { return next.run(request).await };
+    let Some(accept) = request.headers().get(header::ACCEPT) else {
+        return next.run(request).await;
+    };
     let accept = accept.to_str().unwrap_or_default().to_ascii_lowercase();
-    let ranges = accept.split(',').map(|range| range.split(';').next().unwrap_or_default().trim());
-    let ours = ["*/*", "application/*", "application/json", "application/problem+json", "text/*", "text/csv"];
-    if accept.is_empty() || ranges.into_iter().any(|range| ours.contains(&range)) {
+    let ours = [
+        "*/*",
+        "application/*",
+        "application/json",
+        "application/problem+json",
+        "text/*",
+        "text/csv",
+    ];
+    let acceptable = |range: &str| {
+        let mut parts = range.split(';').map(str::trim);
+        let is_ours = parts.next().is_some_and(|range| ours.contains(&range));
+        is_ours && !parts.any(|part| ["q=0", "q=0.0", "q=0.00", "q=0.000"].contains(&part))
+    };
+    if accept.is_empty() || accept.split(',').any(acceptable) {
         return next.run(request).await;
     }
     Problem::NotAcceptable.into_response()
@@ -150,13 +227,19 @@ async fn negotiate(request: Request, next: Next) -> Response {
 /// The address that asks: the last entry of `X-Forwarded-For` where our proxy writes it.
 pub fn client_address(app: &App, request: &Request) -> String {
     if app.settings.trust_forwarded_for {
-        let forwarded = request.headers().get("x-forwarded-for").and_then(|value| value.to_str().ok());
+        let forwarded = request
+            .headers()
+            .get("x-forwarded-for")
+            .and_then(|value| value.to_str().ok());
         if let Some(last) = forwarded.and_then(|value| value.rsplit(',').next()) {
             return last.trim().to_owned();
         }
     }
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    peer.map_or_else(|| "local".to_owned(), |ConnectInfo(address)| address.ip().to_string())
+    peer.map_or_else(
+        || "local".to_owned(),
+        |ConnectInfo(address)| address.ip().to_string(),
+    )
 }
 
 async fn refused(error: BoxError) -> Problem {
@@ -169,9 +252,14 @@ async fn refused(error: BoxError) -> Problem {
     Problem::Internal(anyhow::anyhow!("a layer failed: {error}"))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the signature that CatchPanicLayer calls")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the signature that CatchPanicLayer calls"
+)]
 fn panicked(payload: Box<dyn std::any::Any + Send>) -> Response {
     let text = payload.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
+    let text = text
+        .or_else(|| payload.downcast_ref::<&str>().copied())
+        .unwrap_or("no message");
     Problem::Internal(anyhow::anyhow!("panic: {text}")).into_response()
 }

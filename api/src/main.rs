@@ -9,7 +9,10 @@ use event_planner_api::{
 };
 
 #[tokio::main]
-#[expect(clippy::print_stdout, reason = "commands answer on standard output; logs go to standard error")]
+#[expect(
+    clippy::print_stdout,
+    reason = "commands answer on standard output; logs go to standard error"
+)]
 async fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     telemetry::init(&cli.log)?;
@@ -21,7 +24,12 @@ async fn main() -> anyhow::Result<()> {
             Ok(())
         }
         Command::Openapi => {
-            println!("{}", openapi::document().to_pretty_json().context("the OpenAPI document")?);
+            println!(
+                "{}",
+                openapi::document()
+                    .to_pretty_json()
+                    .context("the OpenAPI document")?
+            );
             Ok(())
         }
         Command::Healthcheck(config) => admin::healthcheck(&config).await,

@@ -19,7 +19,8 @@ pub const MAX_AMOUNT: i64 = 100_000_000_000;
 pub struct Money {
     /// Minor units of the currency, never negative.
     #[validate(range(min = 0, max = MAX_AMOUNT))]
-    #[schema(minimum = 0, maximum = 100_000_000_000_i64)]
+    /// In a request at most 100,000,000,000; sums in answers may be larger.
+    #[schema(minimum = 0, maximum = 1_000_000_000_000_000_i64)]
     pub amount: i64,
     /// ISO 4217 code.
     pub currency: Currency,
@@ -43,18 +44,32 @@ impl fmt::Display for Money {
             return write!(f, "{sign}{whole} {currency}");
         }
         let width = digits as usize;
-        write!(f, "{sign}{whole}.{:0width$} {currency}", self.amount.abs() % unit)
+        write!(
+            f,
+            "{sign}{whole}.{:0width$} {currency}",
+            self.amount.abs() % unit
+        )
     }
 }
 
-/// An ISO 4217 currency code: three upper-case letters.
+/// The currencies in use (ISO 4217), without funds, metals and test codes.
+const CURRENCIES: &str = "\
+    AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN \
+    BZD CAD CDF CHF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL \
+    GHS GIP GMD GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF \
+    KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN \
+    MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD \
+    SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH \
+    UGX USD UYU UZS VED VES VND VUV WST XAF XCD XOF XPF YER ZAR ZMW ZWG";
+
+/// An ISO 4217 currency code: three upper-case letters, of a currency in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, ToSchema)]
 #[schema(value_type = String, pattern = "^[A-Z]{3}$", example = "USD")]
 pub struct Currency([u8; 3]);
 
 impl Currency {
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or("XXX")
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
     /// Decimal digits of the minor unit (ISO 4217): 0 for JPY, 3 for KWD, else 2.
@@ -72,9 +87,10 @@ impl FromStr for Currency {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match <[u8; 3]>::try_from(text.as_bytes()) {
-            Ok(code @ [b'A'..=b'Z', b'A'..=b'Z', b'A'..=b'Z']) => Ok(Self(code)),
-            _ => Err("must be an ISO 4217 code such as USD"),
+        let known = text.len() == 3 && CURRENCIES.split(' ').any(|code| code == text);
+        match text.as_bytes().try_into() {
+            Ok(code) if known => Ok(Self(code)),
+            _ => Err("must be the ISO 4217 code of a currency, such as USD"),
         }
     }
 }
@@ -93,7 +109,9 @@ impl Serialize for Currency {
 
 impl<'de> Deserialize<'de> for Currency {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -120,6 +138,15 @@ impl<'r> sqlx::Decode<'r, sqlx::Postgres> for Currency {
     fn decode(value: sqlx::postgres::PgValueRef<'r>) -> Result<Self, sqlx::error::BoxDynError> {
         Ok(<&str as sqlx::Decode<sqlx::Postgres>>::decode(value)?.parse()?)
     }
+}
+
+/// Validates a price that is multiplied by guests: at most 1,000,000 in a currency with cents, so
+/// that every sum stays an integer that JSON readers keep exactly.
+pub fn per_guest(price: &Money) -> Result<(), ValidationError> {
+    if price.amount <= 100_000_000 {
+        return Ok(());
+    }
+    Err(ValidationError::new("range").with_message("must be at most 100000000 per guest".into()))
 }
 
 /// A share in basis points of an amount, rounded half up to the minor unit.
@@ -181,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_currency_is_three_capital_letters() {
-        for wrong in ["usd", "US", "USDX", "U5D", ""] {
+        for wrong in ["usd", "US", "USDX", "U5D", "ABC", "D A", ""] {
             assert!(wrong.parse::<Currency>().is_err(), "{wrong}");
         }
     }

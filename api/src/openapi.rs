@@ -1,11 +1,14 @@
 //! The OpenAPI document: what the handlers say, and what holds for all of them.
 
+use std::collections::HashMap;
+
+use axum::http::Method;
 use utoipa::{
     OpenApi,
     openapi::{
         self, Content, HeaderBuilder, Ref, RefOr, ResponseBuilder,
         path::{Operation, Parameter, ParameterBuilder, ParameterIn},
-        schema::{ObjectBuilder, Schema, SchemaType, Type},
+        schema::{ObjectBuilder, OneOfBuilder, Schema, SchemaType, Type},
         security::{Http, HttpAuthScheme, SecurityScheme},
     },
 };
@@ -47,12 +50,24 @@ pub fn document() -> openapi::OpenApi {
     let mut document = http::routes().into_openapi();
     env!("CARGO_PKG_VERSION").clone_into(&mut document.info.version);
     if let Some(components) = &mut document.components {
-        let bearer = Http::builder().scheme(HttpAuthScheme::Bearer).description(Some("An API key, `epk_…`.")).build();
+        let bearer = Http::builder()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("An API key, `epk_…`."))
+            .build();
         components.add_security_scheme("api_key", SecurityScheme::Http(bearer));
     }
     for item in document.paths.paths.values_mut() {
-        let methods = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
-        for (method, operation) in ["get", "post", "put", "patch", "delete"].into_iter().zip(methods) {
+        let methods = [
+            &mut item.get,
+            &mut item.post,
+            &mut item.put,
+            &mut item.patch,
+            &mut item.delete,
+        ];
+        for (method, operation) in ["get", "post", "put", "patch", "delete"]
+            .into_iter()
+            .zip(methods)
+        {
             if let Some(operation) = operation {
                 describe(method, operation);
             }
@@ -62,6 +77,50 @@ pub fn document() -> openapi::OpenApi {
     document
 }
 
+/// The query parameters of every operation.
+pub struct QueryParameters(HashMap<(Method, String), Vec<String>>);
+
+impl QueryParameters {
+    pub fn of(document: &openapi::OpenApi) -> Self {
+        let mut known = HashMap::new();
+        for (path, item) in &document.paths.paths {
+            let operations = [
+                (Method::GET, &item.get),
+                (Method::POST, &item.post),
+                (Method::PUT, &item.put),
+                (Method::PATCH, &item.patch),
+                (Method::DELETE, &item.delete),
+            ];
+            for (method, operation) in operations {
+                let Some(operation) = operation else { continue };
+                let parameters = operation
+                    .parameters
+                    .iter()
+                    .flatten()
+                    .filter_map(|parameter| match parameter {
+                        RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Query => {
+                            Some(parameter.name.clone())
+                        }
+                        _ => None,
+                    });
+                known.insert((method, path.clone()), parameters.collect());
+            }
+        }
+        Self(known)
+    }
+
+    /// Whether the operation has this parameter; `HEAD` is `GET`.
+    pub fn contains(&self, method: &Method, route: &str, name: &str) -> bool {
+        let method = if *method == Method::HEAD {
+            &Method::GET
+        } else {
+            method
+        };
+        let names = self.0.get(&(method.clone(), route.to_owned()));
+        names.is_none_or(|names| names.iter().any(|known| known == name))
+    }
+}
+
 /// Adds what every operation has in common, so that no handler repeats it.
 fn describe(method: &str, operation: &mut Operation) {
     let id = operation.operation_id.clone().unwrap_or_default();
@@ -69,17 +128,36 @@ fn describe(method: &str, operation: &mut Operation) {
     let parameters = operation.parameters.get_or_insert_default();
     let mut statuses = vec![400, 401, 403, 404, 406, 422, 429, 500, 503, 504];
     if id.starts_with("list_") {
-        parameters.push(parameter("limit", ParameterIn::Query, "Items on a page.", integer(1, 200, 50)).into());
-        parameters.push(parameter("cursor", ParameterIn::Query, "`next_cursor` of the page before.", string(2_000)).into());
+        parameters.push(
+            parameter(
+                "limit",
+                ParameterIn::Query,
+                "Items on a page.",
+                integer(1, 200, 50),
+            )
+            .into(),
+        );
+        parameters.push(
+            parameter(
+                "cursor",
+                ParameterIn::Query,
+                "`next_cursor` of the page before.",
+                string(2_000),
+            )
+            .into(),
+        );
     }
     if method == "post" {
         let text = "A key for this intention; a retry with the same key has one effect and the same answer.";
-        parameters.push(parameter("Idempotency-Key", ParameterIn::Header, text, string(255)).into());
+        parameters
+            .push(parameter("Idempotency-Key", ParameterIn::Header, text, string(255)).into());
         statuses.push(409);
     }
     if matches!(method, "patch" | "put" | "delete") {
         let text = "The ETag that was read, or `*`.";
-        let tag = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).pattern(Some(r#"^(\*|"[!-~]{1,64}")$"#));
+        let tag = ObjectBuilder::new()
+            .schema_type(SchemaType::Type(Type::String))
+            .pattern(Some(r#"^(\*|"[!-~]{1,64}")$"#));
         let mut if_match = parameter("If-Match", ParameterIn::Header, text, tag.build().into());
         if_match.required = utoipa::openapi::Required::True;
         parameters.push(if_match.into());
@@ -88,8 +166,68 @@ fn describe(method: &str, operation: &mut Operation) {
     if has_body {
         statuses.extend([413, 415]);
     }
+    if method == "get" && !id.starts_with("list_") {
+        let text = "The ETag that one has; 304 when it is still current.";
+        parameters.push(parameter("If-None-Match", ParameterIn::Header, text, any_string()).into());
+        let unchanged = ResponseBuilder::new()
+            .description("What one has is current.")
+            .build();
+        operation
+            .responses
+            .responses
+            .insert("304".to_owned(), RefOr::T(unchanged));
+    }
+    describe_headers(method, &id, operation);
     for status in statuses {
-        operation.responses.responses.entry(status.to_string()).or_insert_with(|| problem(status));
+        operation
+            .responses
+            .responses
+            .entry(status.to_string())
+            .or_insert_with(|| problem(status));
+    }
+}
+
+/// The headers of successful answers.
+fn describe_headers(method: &str, id: &str, operation: &mut Operation) {
+    for (status, response) in &mut operation.responses.responses {
+        let RefOr::T(response) = response else {
+            continue;
+        };
+        if !status.starts_with('2') {
+            continue;
+        }
+        let mut add = |name: &str, text: &str| {
+            let header = HeaderBuilder::new()
+                .description(Some(text))
+                .schema(Some(string(4_000)));
+            response
+                .headers
+                .insert(name.to_owned(), RefOr::T(header.build()));
+        };
+        add("X-Request-Id", "The id of the request, as in our log.");
+        add(
+            "RateLimit-Policy",
+            "The quota (draft-ietf-httpapi-ratelimit-headers-11).",
+        );
+        add("RateLimit", "What is left of it.");
+        if id.starts_with("list_") {
+            add("Link", "The next page, `rel=\"next\"`, if there is one.");
+        } else if method != "delete" {
+            add(
+                "ETag",
+                "The version, for `If-None-Match` and `If-Match`, where it has one.",
+            );
+        }
+        if method == "post" {
+            add(
+                "Location",
+                "Where the new thing is, if it can be read by itself.",
+            );
+            add(
+                "Idempotent-Replayed",
+                "`true` when this is the stored answer to an earlier request.",
+            );
+        }
     }
 }
 
@@ -100,7 +238,9 @@ fn problem(status: u16) -> RefOr<openapi::Response> {
         .description(status.canonical_reason().unwrap_or("Error"))
         .content("application/problem+json", content);
     if matches!(status.as_u16(), 429 | 503) {
-        let seconds = HeaderBuilder::new().description(Some("Seconds to wait.")).schema(Some(integer(0, 86_400, 1)));
+        let seconds = HeaderBuilder::new()
+            .description(Some("Seconds to wait."))
+            .schema(Some(integer(0, 86_400, 1)));
         response = response.header("Retry-After", seconds.build());
     }
     RefOr::T(response.build())
@@ -127,24 +267,87 @@ fn integer(minimum: i64, maximum: i64, default: i64) -> Schema {
 }
 
 fn string(max_length: usize) -> Schema {
-    ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).min_length(Some(1)).max_length(Some(max_length)).build().into()
+    ObjectBuilder::new()
+        .schema_type(SchemaType::Type(Type::String))
+        .min_length(Some(1))
+        .max_length(Some(max_length))
+        .build()
+        .into()
+}
+
+fn any_string() -> Schema {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::Type(Type::String))
+        .build()
+        .into()
+}
+
+/// What has a default can be cleared.
+fn allow_null(property: &mut RefOr<Schema>) {
+    let kind = match property {
+        RefOr::T(Schema::Object(object)) => &mut object.schema_type,
+        RefOr::T(Schema::Array(array)) => &mut array.schema_type,
+        RefOr::Ref(reference) => {
+            let null = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Null));
+            let either = OneOfBuilder::new()
+                .item(null)
+                .item(reference.clone())
+                .build();
+            *property = RefOr::T(Schema::OneOf(either));
+            return;
+        }
+        RefOr::T(_) => return,
+    };
+    if let SchemaType::Type(single) = kind {
+        *kind = SchemaType::Array(vec![single.clone(), Type::Null]);
+    }
 }
 
 /// A merge patch has the fields of the new thing, each optional: `VenuePatch` from `NewVenue`.
 fn add_patches(document: &mut openapi::OpenApi) {
-    let Some(components) = &mut document.components else { return };
+    let Some(components) = &mut document.components else {
+        return;
+    };
     for item in document.paths.paths.values_mut() {
-        let Some(body) = item.patch.as_mut().and_then(|operation| operation.request_body.as_mut()) else { continue };
+        let Some(body) = item
+            .patch
+            .as_mut()
+            .and_then(|operation| operation.request_body.as_mut())
+        else {
+            continue;
+        };
         let RefOr::T(body) = body else { continue };
-        let Some(RefOr::T(content)) = body.content.get_mut("application/merge-patch+json") else { continue };
-        let Some(RefOr::Ref(reference)) = &content.schema else { continue };
-        let Some(name) = reference.ref_location.rsplit("/New").next().map(str::to_owned) else { continue };
-        let Some(RefOr::T(Schema::Object(new))) = components.schemas.get(&format!("New{name}")) else { continue };
+        let Some(RefOr::T(content)) = body.content.get_mut("application/merge-patch+json") else {
+            continue;
+        };
+        let Some(RefOr::Ref(reference)) = &content.schema else {
+            continue;
+        };
+        let Some(name) = reference
+            .ref_location
+            .rsplit("/New")
+            .next()
+            .map(str::to_owned)
+        else {
+            continue;
+        };
+        let Some(RefOr::T(Schema::Object(new))) = components.schemas.get(&format!("New{name}"))
+        else {
+            continue;
+        };
         let mut patch = new.clone();
+        for (name, property) in &mut patch.properties {
+            if !new.required.contains(name) {
+                allow_null(property);
+            }
+        }
         patch.required.clear();
         patch.example = None;
-        patch.description = Some("A merge patch (RFC 7396): fields left out stay, null clears.".to_owned());
-        components.schemas.insert(format!("{name}Patch"), RefOr::T(Schema::Object(patch)));
+        patch.description =
+            Some("A merge patch (RFC 7396): fields left out stay, null clears.".to_owned());
+        components
+            .schemas
+            .insert(format!("{name}Patch"), RefOr::T(Schema::Object(patch)));
         content.schema = Some(RefOr::Ref(Ref::from_schema_name(format!("{name}Patch"))));
     }
 }

@@ -6,6 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use utoipa::ToSchema;
 use validator::Validate;
@@ -56,13 +57,22 @@ impl<F> List<F> {
     }
 
     /// The answer from `fetch()` rows or fewer; `key` gives the sort key of an item.
-    pub fn page<T: Serialize, K: Serialize>(self, mut items: Vec<T>, key: impl Fn(&T) -> K) -> Response {
+    pub fn page<T: Serialize, K: Serialize>(
+        self,
+        mut items: Vec<T>,
+        key: impl Fn(&T) -> K,
+    ) -> Response {
         let more = items.len() > self.limit;
         items.truncate(self.limit);
-        let next_cursor = items.last().filter(|_| more).map(|last| self.cursor(&key(last)));
+        let next_cursor = items
+            .last()
+            .filter(|_| more)
+            .map(|last| self.cursor(&key(last)));
         let link = next_cursor.as_ref().and_then(|cursor| self.link(cursor));
         let mut response = axum::Json(Page { items, next_cursor }).into_response();
-        response.headers_mut().extend(link.map(|link| (header::LINK, link)));
+        response
+            .headers_mut()
+            .extend(link.map(|link| (header::LINK, link)));
         response
     }
 
@@ -76,8 +86,14 @@ impl<F> List<F> {
         let mut pairs = self.filters.clone();
         pairs.push(("limit".into(), self.limit.to_string()));
         pairs.push(("cursor".into(), cursor.to_owned()));
-        let query = serde_html_form::to_string(pairs).ok()?;
-        format!("<{}?{query}>; rel=\"next\"", self.path).parse().ok()
+        let escape = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        let pairs = pairs
+            .iter()
+            .map(|(name, value)| format!("{}={}", escape(name), escape(value)));
+        let query = pairs.collect::<Vec<_>>().join("&");
+        format!("<{}?{query}>; rel=\"next\"", self.path)
+            .parse()
+            .ok()
     }
 }
 
@@ -90,9 +106,16 @@ impl<F: DeserializeOwned + Validate, S: Send + Sync> FromRequestParts<S> for Lis
         let limit = take(&mut filters, "limit")?.map_or(Ok(DEFAULT_LIMIT), |text| limit(&text))?;
         let cursor = take(&mut filters, "cursor")?;
         let path = parts.uri.path().to_owned();
-        let after = cursor.map(|text| key_of(&text, digest(&path, &filters))).transpose()?;
-        let query = serde_html_form::to_string(&filters).map_err(anyhow::Error::from)?;
-        Ok(Self { filter: extract::parse_query(&query)?, limit, after, path, filters })
+        let after = cursor
+            .map(|text| key_of(&text, digest(&path, &filters)))
+            .transpose()?;
+        Ok(Self {
+            filter: extract::read_pairs(&filters)?,
+            limit,
+            after,
+            path,
+            filters,
+        })
     }
 }
 
@@ -102,15 +125,25 @@ impl<F: DeserializeOwned + Validate, S: Send + Sync> FromRequestParts<S> for Lis
 pub struct NoFilter {}
 
 fn take(pairs: &mut Vec<(String, String)>, name: &str) -> Result<Option<String>, Problem> {
-    let found: Vec<_> = pairs.extract_if(.., |pair| pair.0 == name).map(|pair| pair.1).collect();
+    let found: Vec<_> = pairs
+        .extract_if(.., |pair| pair.0 == name)
+        .map(|pair| pair.1)
+        .collect();
     if found.len() > 1 {
-        return Err(Problem::parameter(name, "repeated", "is given more than once"));
+        return Err(Problem::parameter(
+            name,
+            "repeated",
+            "is given more than once",
+        ));
     }
     Ok(found.into_iter().next())
 }
 
 fn limit(text: &str) -> Result<usize, Problem> {
-    let limit = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
+    let limit = text
+        .parse()
+        .ok()
+        .filter(|limit| (1..=MAX_LIMIT).contains(limit));
     limit.ok_or_else(|| Problem::parameter("limit", "range", format!("must be 1 to {MAX_LIMIT}")))
 }
 
@@ -123,11 +156,18 @@ fn key_of(text: &str, wanted: u32) -> Result<serde_json::Value, Problem> {
 }
 
 fn invalid_cursor() -> Problem {
-    Problem::Malformed(&kinds::INVALID_CURSOR, kinds::INVALID_CURSOR.detail(), Vec::new())
+    Problem::Malformed(
+        &kinds::INVALID_CURSOR,
+        kinds::INVALID_CURSOR.detail(),
+        Vec::new(),
+    )
 }
 
 fn digest(path: &str, filters: &[(String, String)]) -> u32 {
-    let mut sorted: Vec<_> = filters.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]).collect();
+    let mut sorted: Vec<_> = filters
+        .iter()
+        .flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()])
+        .collect();
     sorted.insert(0, path.as_bytes());
     let hash = sha256(&sorted);
     u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]])

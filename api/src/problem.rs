@@ -135,7 +135,11 @@ impl Problem {
     /// 400 on a query parameter or header.
     pub fn parameter(name: &str, code: &'static str, detail: impl Into<String>) -> Self {
         let error = FieldError::parameter(name, code, detail);
-        Self::Malformed(&kinds::MALFORMED_REQUEST, format!("{name}: {}", error.detail), vec![error])
+        Self::Malformed(
+            &kinds::MALFORMED_REQUEST,
+            format!("{name}: {}", error.detail),
+            vec![error],
+        )
     }
 
     /// 422 on one field of the body; `pointer` is like `/capacity`.
@@ -166,13 +170,20 @@ impl Problem {
                 (&kinds::INVALID_FIELDS, detail, errors, Map::new(), None)
             }
             Self::TooManyRequests(seconds) => {
-                let extra = Map::from_iter([("violated-policies".into(), serde_json::json!(["default"]))]);
+                let extra =
+                    Map::from_iter([("violated-policies".into(), serde_json::json!(["default"]))]);
                 let detail = format!("the next request is taken in {seconds} s");
                 (&kinds::QUOTA_EXCEEDED, detail, Vec::new(), extra, None)
             }
             Self::Internal(error) => {
                 let chain = format!("{error:#}");
-                (&kinds::INTERNAL, kinds::INTERNAL.detail(), Vec::new(), Map::new(), Some(chain))
+                (
+                    &kinds::INTERNAL,
+                    kinds::INTERNAL.detail(),
+                    Vec::new(),
+                    Map::new(),
+                    Some(chain),
+                )
             }
             Self::Unauthenticated => plain_kind(&kinds::UNAUTHENTICATED),
             Self::NotFound => plain_kind(&kinds::NOT_FOUND),
@@ -184,11 +195,23 @@ impl Problem {
             Self::PreconditionRequired => plain_kind(&kinds::PRECONDITION_REQUIRED),
             Self::Timeout | Self::Replay(_) => plain_kind(&kinds::TIMEOUT),
         };
-        Parts { kind, detail, errors, extra, cause }
+        Parts {
+            kind,
+            detail,
+            errors,
+            extra,
+            cause,
+        }
     }
 }
 
-type Plain = (&'static Kind, String, Vec<FieldError>, Map<String, Value>, Option<String>);
+type Plain = (
+    &'static Kind,
+    String,
+    Vec<FieldError>,
+    Map<String, Value>,
+    Option<String>,
+);
 
 fn plain(kind: &'static Kind, detail: String) -> Plain {
     (kind, detail, Vec::new(), Map::new(), None)
@@ -201,13 +224,17 @@ fn plain_kind(kind: &'static Kind) -> Plain {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let header = match &self {
-            Self::Unauthenticated => {
-                Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"event-planner\"")))
+            Self::Unauthenticated => Some((
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static("Bearer realm=\"event-planner\""),
+            )),
+            Self::UnsupportedMediaType(wanted) if wanted.contains("patch") => Some((
+                header::HeaderName::from_static("accept-patch"),
+                HeaderValue::from_static(wanted),
+            )),
+            Self::TooManyRequests(seconds) => {
+                Some((header::RETRY_AFTER, HeaderValue::from(*seconds)))
             }
-            Self::UnsupportedMediaType(wanted) if wanted.contains("patch") => {
-                Some((header::HeaderName::from_static("accept-patch"), HeaderValue::from_static(wanted)))
-            }
-            Self::TooManyRequests(seconds) => Some((header::RETRY_AFTER, HeaderValue::from(*seconds))),
             Self::Unavailable(_) => Some((header::RETRY_AFTER, HeaderValue::from(1_u64))),
             _ => None,
         };
@@ -244,7 +271,10 @@ pub fn render(response: &mut Response, base_url: &str, request_id: &str) -> Opti
     *response.status_mut() = parts.kind.status();
     let bytes = serde_json::to_vec(&body).unwrap_or_default();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
     *response.body_mut() = bytes.into();
@@ -257,8 +287,18 @@ fn foreign(status: StatusCode) -> Parts {
         .iter()
         .copied()
         .find(|kind| kind.status == status.as_u16())
-        .unwrap_or(if status.is_client_error() { &kinds::MALFORMED_REQUEST } else { &kinds::INTERNAL });
-    Parts { kind, detail: kind.detail(), errors: Vec::new(), extra: Map::new(), cause: None }
+        .unwrap_or(if status.is_client_error() {
+            &kinds::MALFORMED_REQUEST
+        } else {
+            &kinds::INTERNAL
+        });
+    Parts {
+        kind,
+        detail: kind.detail(),
+        errors: Vec::new(),
+        extra: Map::new(),
+        cause: None,
+    }
 }
 
 impl From<anyhow::Error> for Problem {
@@ -271,7 +311,10 @@ impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
         match &error {
             sqlx::Error::RowNotFound => Self::NotFound,
-            sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) | sqlx::Error::Tls(_) => {
+            sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_) => {
                 tracing::warn!(%error, "the database is away");
                 Self::Unavailable("the database is not reachable right now".into())
             }
@@ -288,7 +331,11 @@ impl From<sqlx::Error> for Problem {
                     "another request changed the same things at the same time; try again",
                 ),
                 Some("57014") => Self::Timeout,
-                Some(code) if code.starts_with("08") || code.starts_with("53") || code.starts_with("57P") => {
+                Some(code)
+                    if code.starts_with("08")
+                        || code.starts_with("53")
+                        || code.starts_with("57P") =>
+                {
                     tracing::warn!(%error, "the database refuses");
                     Self::Unavailable("the database is not reachable right now".into())
                 }
@@ -308,7 +355,9 @@ pub trait OnConstraint<T> {
 impl<T> OnConstraint<T> for Result<T, sqlx::Error> {
     fn on_constraint(self, name: impl FnOnce(&str) -> Option<Problem>) -> Result<T, Problem> {
         self.map_err(|error| {
-            let violated = error.as_database_error().and_then(|error| error.constraint());
+            let violated = error
+                .as_database_error()
+                .and_then(|error| error.constraint());
             violated.and_then(name).unwrap_or_else(|| error.into())
         })
     }

@@ -15,9 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use deadpool_redis::{Pool, Runtime, Timeouts, redis::Script};
-use governor::{
-    Quota, clock::Clock, middleware::StateInformationMiddleware,
-};
+use governor::{Quota, clock::Clock, middleware::StateInformationMiddleware};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
@@ -97,8 +95,11 @@ impl RateLimiter {
         let mut connection = redis.get().await?;
         let interval = u64::from(WINDOW) * 1_000_000 / u64::from(self.quota);
         let mut call = self.script.key(format!("{}rate:{key}", self.prefix));
-        let answer: (u8, u32, u64, u64) =
-            call.arg(interval).arg(self.quota).invoke_async(&mut connection).await?;
+        let answer: (u8, u32, u64, u64) = call
+            .arg(interval)
+            .arg(self.quota)
+            .invoke_async(&mut connection)
+            .await?;
         let (allowed, remaining, wait, reset) = answer;
         Ok(Decision {
             allowed: allowed == 1,
@@ -114,11 +115,21 @@ impl RateLimiter {
             Ok(snapshot) => {
                 let remaining = snapshot.remaining_burst_capacity();
                 let used = self.quota.saturating_sub(remaining);
-                Decision { allowed: true, remaining, wait: Duration::ZERO, reset: interval * used }
+                Decision {
+                    allowed: true,
+                    remaining,
+                    wait: Duration::ZERO,
+                    reset: interval * used,
+                }
             }
             Err(not_until) => {
                 let wait = not_until.wait_time_from(self.local.clock().now());
-                Decision { allowed: false, remaining: 0, wait, reset: interval * self.quota }
+                Decision {
+                    allowed: false,
+                    remaining: 0,
+                    wait,
+                    reset: interval * self.quota,
+                }
             }
         }
     }
@@ -144,11 +155,16 @@ pub async fn limit(State(app): State<App>, request: Request, next: Next) -> Resp
         Problem::TooManyRequests(round_up(decision.wait).max(1)).into_response()
     };
     let quota = app.rate_limiter.quota;
-    let left = format!("\"default\";r={};t={}", decision.remaining, round_up(decision.reset));
+    let left = format!(
+        "\"default\";r={};t={}",
+        decision.remaining,
+        round_up(decision.reset)
+    );
     let headers = response.headers_mut();
-    if let (Ok(policy), Ok(left)) =
-        (HeaderValue::try_from(format!("\"default\";q={quota};w={WINDOW}")), HeaderValue::try_from(left))
-    {
+    if let (Ok(policy), Ok(left)) = (
+        HeaderValue::try_from(format!("\"default\";q={quota};w={WINDOW}")),
+        HeaderValue::try_from(left),
+    ) {
         headers.insert("ratelimit-policy", policy);
         headers.insert("ratelimit", left);
     }
@@ -160,8 +176,13 @@ fn round_up(duration: Duration) -> u64 {
 }
 
 fn pool(url: &str) -> anyhow::Result<Pool> {
-    let manager = deadpool_redis::Manager::new(url).context("REDIS_URL is not an address of Redis")?;
-    let timeouts = Timeouts { wait: Some(DEADLINE), create: Some(DEADLINE), recycle: Some(DEADLINE) };
+    let manager =
+        deadpool_redis::Manager::new(url).context("REDIS_URL is not an address of Redis")?;
+    let timeouts = Timeouts {
+        wait: Some(DEADLINE),
+        create: Some(DEADLINE),
+        recycle: Some(DEADLINE),
+    };
     Pool::builder(manager)
         .max_size(16)
         .timeouts(timeouts)

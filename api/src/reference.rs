@@ -34,8 +34,13 @@ async fn api_catalog(State(app): State<App>) -> Response {
         "service-doc": [{"href": format!("{base}/docs/"), "type": "text/html"}],
         "status": [{"href": format!("{base}/health"), "type": "application/json"}],
     }]});
-    let content_type = "application/linkset+json; profile=\"https://www.rfc-editor.org/info/rfc9727\"";
-    ([(header::CONTENT_TYPE, content_type)], Json(catalog).0.to_string()).into_response()
+    let content_type =
+        "application/linkset+json; profile=\"https://www.rfc-editor.org/info/rfc9727\"";
+    (
+        [(header::CONTENT_TYPE, content_type)],
+        Json(catalog).0.to_string(),
+    )
+        .into_response()
 }
 
 async fn list_problems() -> Html<String> {
@@ -44,15 +49,26 @@ async fn list_problems() -> Html<String> {
 }
 
 async fn get_problem(Path(code): Path<String>) -> Result<Html<String>, Problem> {
-    let kind = KINDS.iter().find(|kind| kind.code == code).ok_or(Problem::NotFound)?;
+    let kind = KINDS
+        .iter()
+        .find(|kind| kind.code == code)
+        .ok_or(Problem::NotFound)?;
     Ok(page(kind.title, &section(kind)))
 }
 
 /// All text here is our own, from the table of kinds; it holds no markup.
 fn section(kind: &Kind) -> String {
-    let Kind { status, code, title, meaning, remedy } = kind;
+    let Kind {
+        status,
+        code,
+        title,
+        meaning,
+        remedy,
+    } = kind;
     let remedy = remedy.replace('<', "&lt;");
-    format!("<h2>{title}</h2><p><code>{status} {code}</code></p><p>{meaning}</p><p><b>What to do:</b> {remedy}</p>")
+    format!(
+        "<h2>{title}</h2><p><code>{status} {code}</code></p><p>{meaning}</p><p><b>What to do:</b> {remedy}</p>"
+    )
 }
 
 fn page(title: &str, body: &str) -> Html<String> {

@@ -4,7 +4,10 @@ use std::{net::SocketAddr, sync::atomic::Ordering, time::Duration};
 
 use anyhow::Context;
 use axum::serve::ListenerExt;
-use tokio::{net::TcpListener, signal::unix::{SignalKind, signal}};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -20,7 +23,10 @@ const TIDY_EVERY: Duration = Duration::from_secs(10);
 
 /// Serves until SIGTERM or Ctrl-C.
 pub async fn run(config: &Serve) -> anyhow::Result<()> {
-    let db = state::connect_lazily(&config.database.url()?, config.database.database_connections)?;
+    let db = state::connect_lazily(
+        &config.database.url()?,
+        config.database.database_connections,
+    )?;
     let app = App::from_config(config, db)?;
     let listener = listen(config.listen_addr, "LISTEN_ADDR").await?;
     let metrics = listen(config.metrics_addr, "METRICS_ADDR").await?;
@@ -36,7 +42,8 @@ pub async fn run(config: &Serve) -> anyhow::Result<()> {
     });
     let service = http::app(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
     let drained = stop.clone();
-    let server = axum::serve(listener, service).with_graceful_shutdown(async move { drained.cancelled().await });
+    let server = axum::serve(listener, service)
+        .with_graceful_shutdown(async move { drained.cancelled().await });
     let server = tokio::spawn(server.into_future());
     stopped().await?;
     tracing::info!("draining");
@@ -63,7 +70,9 @@ async fn listen(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListene
 
 async fn serve_metrics(listener: TcpListener, app: App, stop: CancellationToken) {
     let server = axum::serve(listener, telemetry::metrics_router(app));
-    let ended = server.with_graceful_shutdown(async move { stop.cancelled().await }).await;
+    let ended = server
+        .with_graceful_shutdown(async move { stop.cancelled().await })
+        .await;
     if let Err(error) = ended {
         tracing::error!(%error, "the metrics port failed");
     }

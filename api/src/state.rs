@@ -86,12 +86,22 @@ impl App {
             hold_ttl: config.hold_ttl,
         };
         let limiter = RateLimiter::new(config.redis_url()?.as_ref(), "", config.rate_limit)?;
-        Self::assemble(db, settings, Authenticator::new(config.service_auth_token()?.as_ref()), limiter)
+        Self::assemble(
+            db,
+            settings,
+            Authenticator::new(config.service_auth_token()?.as_ref()),
+            limiter,
+        )
     }
 
     /// The state for a command that changes the database and serves nobody.
     pub fn for_command(db: PgPool) -> anyhow::Result<Self> {
-        Self::assemble(db, Settings::default(), Authenticator::new(None), RateLimiter::new(None, "", 600)?)
+        Self::assemble(
+            db,
+            Settings::default(),
+            Authenticator::new(None),
+            RateLimiter::new(None, "", 600)?,
+        )
     }
 
     fn assemble(
@@ -139,7 +149,10 @@ pub enum Clock {
 }
 
 impl Clock {
-    #[expect(clippy::disallowed_methods, reason = "this is the clock that everything else asks")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the clock that everything else asks"
+    )]
     pub fn now(&self) -> Timestamp {
         let microseconds = match self {
             Self::System => Timestamp::now().as_microsecond(),
@@ -155,7 +168,10 @@ pub struct Ids(std::sync::Mutex<ContextV7>);
 
 impl Ids {
     pub fn next(&self, now: Timestamp) -> Uuid {
-        let context = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let context = self
+            .0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let seconds = u64::try_from(now.as_second()).unwrap_or_default();
         let nanoseconds = u32::try_from(now.subsec_nanosecond()).unwrap_or_default();
         Uuid::new_v7(uuid::Timestamp::from_unix(&*context, seconds, nanoseconds))
@@ -165,8 +181,10 @@ impl Ids {
 /// The pool for the application's role. Statements that outlive every deadline are ended by the
 /// server, so that a lost client leaves nothing running.
 pub async fn connect(url: &SecretString, connections: u32) -> anyhow::Result<PgPool> {
-    let options: PgConnectOptions =
-        url.expose_secret().parse().context("DATABASE_URL is not an address of Postgres")?;
+    let options: PgConnectOptions = url
+        .expose_secret()
+        .parse()
+        .context("DATABASE_URL is not an address of Postgres")?;
     pool_options(connections)
         .connect_with(options.application_name("event-planner-api"))
         .await
@@ -175,8 +193,10 @@ pub async fn connect(url: &SecretString, connections: u32) -> anyhow::Result<PgP
 
 /// As `connect`, without a first connection: the database may come later.
 pub fn connect_lazily(url: &SecretString, connections: u32) -> anyhow::Result<PgPool> {
-    let options: PgConnectOptions =
-        url.expose_secret().parse().context("DATABASE_URL is not an address of Postgres")?;
+    let options: PgConnectOptions = url
+        .expose_secret()
+        .parse()
+        .context("DATABASE_URL is not an address of Postgres")?;
     Ok(pool_options(connections).connect_lazy_with(options.application_name("event-planner-api")))
 }
 

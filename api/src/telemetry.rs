@@ -14,10 +14,17 @@ use crate::config::{Log, LogFormat};
 /// Sends log lines to standard error: JSON in containers, text for people.
 pub fn init(log: &Log) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&log.log_filter).context("LOG_FILTER")?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     let is_terminal = std::io::stderr().is_terminal();
     match log.log_format {
-        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).init(),
+        LogFormat::Json => lines
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .init(),
         LogFormat::Text => lines.with_ansi(is_terminal).with_target(false).init(),
     }
     Ok(())
@@ -33,14 +40,16 @@ pub struct Metrics {
     pub database_connections: IntGauge,
     pub database_connections_idle: IntGauge,
     pub plans: IntCounterVec,
-    pub bookings: IntCounterVec,
+    pub changes: IntCounterVec,
     pub rate_limit_fallbacks: prometheus::IntCounter,
 }
 
 impl Metrics {
     pub fn new() -> anyhow::Result<Self> {
         let registry = Registry::new();
-        registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+        registry.register(Box::new(
+            prometheus::process_collector::ProcessCollector::for_self(),
+        ))?;
         let counter = |name: &str, help: &str, labels: &[&str]| -> anyhow::Result<IntCounterVec> {
             let counter = IntCounterVec::new(Opts::new(name, help), labels)?;
             registry.register(Box::new(counter.clone()))?;
@@ -52,8 +61,13 @@ impl Metrics {
             Ok(gauge)
         };
         let request_duration = HistogramVec::new(
-            HistogramOpts::new("http_request_duration_seconds", "Time to the response, by route.")
-                .buckets(vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0]),
+            HistogramOpts::new(
+                "http_request_duration_seconds",
+                "Time to the response, by route.",
+            )
+            .buckets(vec![
+                0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0,
+            ]),
             &["method", "route"],
         )?;
         registry.register(Box::new(request_duration.clone()))?;
@@ -63,13 +77,21 @@ impl Metrics {
         )?;
         registry.register(Box::new(rate_limit_fallbacks.clone()))?;
         Ok(Self {
-            requests: counter("http_requests_total", "Requests answered.", &["method", "route", "status"])?,
+            requests: counter(
+                "http_requests_total",
+                "Requests answered.",
+                &["method", "route", "status"],
+            )?,
             request_duration,
             requests_in_flight: gauge("http_requests_in_flight", "Requests being worked on.")?,
             database_connections: gauge("database_connections", "Connections to Postgres.")?,
             database_connections_idle: gauge("database_connections_idle", "Of those, idle.")?,
             plans: counter("plans_total", "Plans made.", &["outcome"])?,
-            bookings: counter("bookings_total", "Changes of bookings.", &["outcome"])?,
+            changes: counter(
+                "changes_total",
+                "Changes committed, by what the audit trail calls them.",
+                &["action"],
+            )?,
             rate_limit_fallbacks,
             registry,
         })
@@ -78,7 +100,8 @@ impl Metrics {
     /// The text exposition format of Prometheus.
     pub fn render(&self, db: &sqlx::PgPool) -> anyhow::Result<String> {
         self.database_connections.set(i64::from(db.size()));
-        self.database_connections_idle.set(i64::try_from(db.num_idle())?);
+        self.database_connections_idle
+            .set(i64::try_from(db.num_idle())?);
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(String::from_utf8(text)?)
@@ -89,6 +112,10 @@ impl Metrics {
 pub fn metrics_router(app: crate::state::App) -> Router {
     Router::new().route(
         "/metrics",
-        get(move || async move { app.metrics.render(&app.db).map_err(crate::problem::Problem::from) }),
+        get(move || async move {
+            app.metrics
+                .render(&app.db)
+                .map_err(crate::problem::Problem::from)
+        }),
     )
 }

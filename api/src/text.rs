@@ -1,11 +1,24 @@
 //! Comparing text as people do: without regard to case, accents or spacing.
 
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
+use validator::ValidationError;
 
 /// The key under which two spellings of one name meet: `São  Paulo`, `sao paulo` → `sao paulo`.
 pub fn fold(text: &str) -> String {
     let plain: String = text.nfkd().filter(|c| !is_combining_mark(*c)).collect();
-    plain.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
+    plain
+        .to_lowercase()
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Validates that a text has something to read.
+pub fn not_blank(text: &str) -> Result<(), ValidationError> {
+    if !text.is_empty() && text.trim().is_empty() {
+        return Err(ValidationError::new("blank").with_message("must not be blank".into()));
+    }
+    Ok(())
 }
 
 /// A list of words such as cuisines: lower case, trimmed, sorted, each once.

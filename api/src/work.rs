@@ -4,7 +4,7 @@ use std::ops::{Deref, DerefMut};
 
 use axum::{
     body::{Body, Bytes},
-    extract::{Request, State},
+    extract::{DefaultBodyLimit, Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -17,7 +17,8 @@ use uuid::Uuid;
 use crate::{
     access::{Access, Permission, Person, ServiceAccess},
     audit,
-    extract::{bytes_of, etag},
+    catalogue::import::MAX_BYTES as MAX_IMPORT_BYTES,
+    extract::{bytes_of, etag, media_type},
     problem::{Problem, kinds},
     state::{App, sha256},
 };
@@ -34,6 +35,8 @@ pub struct Work {
     request_id: String,
     idempotency: Option<Idempotency>,
     rehearsal: bool,
+    /// What has been done, for the metrics.
+    actions: Vec<String>,
 }
 
 impl<P: Permission> Access<P> {
@@ -41,7 +44,14 @@ impl<P: Permission> Access<P> {
     /// before, this ends the handler with the stored answer.
     pub async fn begin(self, app: &App) -> Result<Work, Problem> {
         let organization_id = self.organization_id();
-        Work::begin(app, Some(self.person), organization_id, self.request_id, self.idempotency).await
+        Work::begin(
+            app,
+            Some(self.person),
+            organization_id,
+            self.request_id,
+            self.idempotency,
+        )
+        .await
     }
 
     /// As `begin`, where the `Idempotency-Key` is required: money or a message is involved.
@@ -76,14 +86,28 @@ impl Work {
             match (seen.answer, seen.claimed) {
                 (Some((fingerprint, answer)), _) => {
                     let same = fingerprint == idempotency.fingerprint(actor.as_ref());
-                    let problem = if same { Problem::Replay(answer) } else { Problem::IdempotencyKeyReused };
+                    let problem = if same {
+                        Problem::Replay(answer)
+                    } else {
+                        Problem::IdempotencyKeyReused
+                    };
                     return Err(problem);
                 }
                 (None, false) => return Err(in_flight()),
                 (None, true) => {}
             }
         }
-        Ok(Self { app: app.clone(), tx, now, actor, organization_id, request_id, idempotency, rehearsal: false })
+        Ok(Self {
+            app: app.clone(),
+            tx,
+            now,
+            actor,
+            organization_id,
+            request_id,
+            idempotency,
+            rehearsal: false,
+            actions: Vec::new(),
+        })
     }
 
     /// A change by ourselves, not by a request: the sweeper, the seed, an operator's command.
@@ -126,7 +150,9 @@ impl Work {
             after: audit::json(after)?,
             request_id: &self.request_id,
         };
-        audit::record(&mut self.tx, entry, self.now).await
+        audit::record(&mut self.tx, entry, self.now).await?;
+        self.actions.push(action.to_owned());
+        Ok(())
     }
 
     /// From here on the change belongs to this organization, which it has just created.
@@ -141,27 +167,60 @@ impl Work {
     }
 
     /// As `commit`, where a replay must not show again what the first answer showed: a secret.
-    pub async fn commit_with_replay(mut self, answer: Answer, replay: &Answer) -> Result<Response, Problem> {
+    pub async fn commit_with_replay(
+        mut self,
+        answer: Answer,
+        replay: &Answer,
+    ) -> Result<Response, Problem> {
         if self.rehearsal {
             self.tx.rollback().await?;
-            return Ok(Answer { status: StatusCode::OK, ..answer }.into_response());
+            // What was not kept has no address and no version.
+            let status = StatusCode::OK;
+            return Ok(Answer {
+                status,
+                location: None,
+                etag: None,
+                ..answer
+            }
+            .into_response());
         }
         if let Some(idempotency) = &self.idempotency {
-            let organization_id = if self.actor.is_some() { self.organization_id } else { Uuid::nil() };
+            let organization_id = if self.actor.is_some() {
+                self.organization_id
+            } else {
+                Uuid::nil()
+            };
             let fingerprint = idempotency.fingerprint(self.actor.as_ref());
-            let kept =
-                queries::keep(&mut self.tx, organization_id, &idempotency.key, &fingerprint, replay, self.now);
+            let kept = queries::keep(
+                &mut self.tx,
+                organization_id,
+                &idempotency.key,
+                &fingerprint,
+                replay,
+                self.now,
+            );
             if !kept.await? {
                 return Err(in_flight());
             }
         }
         self.tx.commit().await?;
-        Ok(answer.into_response())
+        count(&self.app, &self.actions);
+        let has_secret = answer.body != replay.body;
+        let mut response = answer.into_response();
+        if has_secret {
+            let no_store = HeaderValue::from_static("no-store");
+            response
+                .headers_mut()
+                .insert(header::CACHE_CONTROL, no_store);
+        }
+        Ok(response)
     }
 
     /// Keeps a change that nobody waits for.
     pub async fn commit_silently(self) -> Result<(), Problem> {
-        Ok(self.tx.commit().await?)
+        self.tx.commit().await?;
+        count(&self.app, &self.actions);
+        Ok(())
     }
 }
 
@@ -192,29 +251,58 @@ impl Answer {
     /// 200 with a versioned thing.
     pub fn ok(version: i64, body: &impl Serialize) -> Result<Self, Problem> {
         let body = bytes(body)?;
-        Ok(Self { status: StatusCode::OK, location: None, etag: Some(etag(version)), body })
+        Ok(Self {
+            status: StatusCode::OK,
+            location: None,
+            etag: Some(etag(version)),
+            body,
+        })
     }
 
     /// 200 with something that has no version.
     pub fn plain(body: &impl Serialize) -> Result<Self, Problem> {
-        Ok(Self { status: StatusCode::OK, location: None, etag: None, body: bytes(body)? })
+        Ok(Self {
+            status: StatusCode::OK,
+            location: None,
+            etag: None,
+            body: bytes(body)?,
+        })
     }
 
     /// 201 with a versioned thing and where it is.
     pub fn created(location: String, version: i64, body: &impl Serialize) -> Result<Self, Problem> {
         let answer = Self::ok(version, body)?;
-        Ok(Self { status: StatusCode::CREATED, location: Some(location), ..answer })
+        Ok(Self {
+            status: StatusCode::CREATED,
+            location: Some(location),
+            ..answer
+        })
+    }
+
+    /// 201 with something that cannot be read by itself, only in its list.
+    pub fn added(body: &impl Serialize) -> Result<Self, Problem> {
+        Ok(Self {
+            status: StatusCode::CREATED,
+            ..Self::plain(body)?
+        })
     }
 
     /// 204.
     pub fn no_content() -> Self {
-        Self { status: StatusCode::NO_CONTENT, location: None, etag: None, body: Bytes::new() }
+        Self {
+            status: StatusCode::NO_CONTENT,
+            location: None,
+            etag: None,
+            body: Bytes::new(),
+        }
     }
 
     /// The same bytes once more, marked as a replay.
     pub fn replayed(self) -> Response {
         let mut response = self.into_response();
-        response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
+        response
+            .headers_mut()
+            .insert("idempotent-replayed", HeaderValue::from_static("true"));
         response
     }
 }
@@ -224,20 +312,40 @@ impl IntoResponse for Answer {
         let mut response = (self.status, Body::from(self.body.clone())).into_response();
         let headers = response.headers_mut();
         if !self.body.is_empty() {
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            headers.insert(
+                header::CONTENT_TYPE,
+                HeaderValue::from_static("application/json"),
+            );
         }
-        headers.extend(self.location.and_then(|text| Some((header::LOCATION, text.parse().ok()?))));
-        headers.extend(self.etag.and_then(|text| Some((header::ETAG, text.parse().ok()?))));
+        headers.extend(
+            self.location
+                .and_then(|text| Some((header::LOCATION, text.parse().ok()?))),
+        );
+        headers.extend(
+            self.etag
+                .and_then(|text| Some((header::ETAG, text.parse().ok()?))),
+        );
         response
     }
 }
 
 fn bytes(body: &impl Serialize) -> Result<Bytes, Problem> {
-    Ok(serde_json::to_vec(body).map_err(anyhow::Error::from)?.into())
+    Ok(serde_json::to_vec(body)
+        .map_err(anyhow::Error::from)?
+        .into())
+}
+
+fn count(app: &App, actions: &[String]) {
+    for action in actions {
+        app.metrics.changes.with_label_values(&[action]).inc();
+    }
 }
 
 fn in_flight() -> Problem {
-    Problem::conflict(&kinds::IDEMPOTENCY_IN_FLIGHT, kinds::IDEMPOTENCY_IN_FLIGHT.detail())
+    Problem::conflict(
+        &kinds::IDEMPOTENCY_IN_FLIGHT,
+        kinds::IDEMPOTENCY_IN_FLIGHT.detail(),
+    )
 }
 
 /// The key of a request that may be repeated (draft-ietf-httpapi-idempotency-key-header-07).
@@ -251,7 +359,9 @@ impl Idempotency {
     /// The header of a POST, if it has one; other methods are idempotent by themselves.
     pub fn from_parts(parts: &Parts) -> Result<Option<Self>, Problem> {
         let digest = parts.extensions.get::<RequestDigest>().copied();
-        let Some(request) = digest else { return Ok(None) };
+        let Some(request) = digest else {
+            return Ok(None);
+        };
         let key = key_of(&parts.headers)?;
         Ok(key.map(|key| Self { key, request }))
     }
@@ -269,12 +379,17 @@ struct RequestDigest([u8; 32]);
 
 /// Reads the body of a POST that has an idempotency key, to know it again.
 pub async fn digest_request(State(app): State<App>, request: Request, next: Next) -> Response {
-    let keyed = request.method() == Method::POST && request.headers().contains_key("idempotency-key");
+    let keyed =
+        request.method() == Method::POST && request.headers().contains_key("idempotency-key");
     if !keyed {
         return next.run(request).await;
     }
     let (parts, body) = request.into_parts();
-    let bytes = match bytes_of(Request::from_parts(parts.clone(), body), &app).await {
+    let mut request = Request::from_parts(parts.clone(), body);
+    if media_type(request.headers()) == "text/csv" {
+        DefaultBodyLimit::max(MAX_IMPORT_BYTES).apply(&mut request);
+    }
+    let bytes = match bytes_of(request, &app).await {
         Ok(bytes) => bytes,
         Err(problem) => return problem.into_response(),
     };
@@ -282,19 +397,28 @@ pub async fn digest_request(State(app): State<App>, request: Request, next: Next
     let uri = parts.uri.path_and_query().map_or("", |uri| uri.as_str());
     let digest = sha256(&[parts.method.as_str().as_bytes(), uri.as_bytes(), &bytes]);
     parts.extensions.insert(RequestDigest(digest));
-    next.run(Request::from_parts(parts, Body::from(bytes))).await
+    next.run(Request::from_parts(parts, Body::from(bytes)))
+        .await
 }
 
 /// A quoted string, or bare; 1 to 255 visible characters.
 fn key_of(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let mut values = headers.get_all("idempotency-key").iter();
-    let Some(value) = values.next() else { return Ok(None) };
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
     let wrong = |detail| Problem::parameter("Idempotency-Key", "invalid", detail);
     if values.next().is_some() {
         return Err(wrong("is given more than once"));
     }
-    let text = value.to_str().map_err(|_| wrong("must be visible ASCII"))?.trim();
-    let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    let text = value
+        .to_str()
+        .map_err(|_| wrong("must be visible ASCII"))?
+        .trim();
+    let text = text
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'))
+        .unwrap_or(text);
     if text.is_empty() || text.len() > 255 {
         return Err(wrong("must be 1 to 255 characters"));
     }

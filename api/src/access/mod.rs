@@ -52,7 +52,11 @@ pub struct Person {
 impl Person {
     /// `API_KEY` or `SERVICE`: what the audit calls the actor.
     pub fn actor_kind(&self) -> &'static str {
-        if self.api_key_id.is_some() { "API_KEY" } else { "SERVICE" }
+        if self.api_key_id.is_some() {
+            "API_KEY"
+        } else {
+            "SERVICE"
+        }
     }
 
     /// What the rate limit, the log and the fingerprint know the caller by.
@@ -108,14 +112,20 @@ impl<P: Permission> FromRequestParts<App> for Access<P> {
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
         let Caller::Person(person) = caller(parts)? else {
             return Err(Problem::Forbidden(
-                "a service must say for whom it acts: On-Behalf-Of: <organization id>/<member id>".into(),
+                "a service must say for whom it acts: On-Behalf-Of: <organization id>/<member id>"
+                    .into(),
             ));
         };
         if person.role < P::ROLE {
-            return Err(Problem::Forbidden(format!("this needs the role {}", P::ROLE)));
+            return Err(Problem::Forbidden(format!(
+                "this needs the role {}",
+                P::ROLE
+            )));
         }
-        if !person.scopes.contains(&P::SCOPE) {
-            return Err(Problem::Forbidden(format!("the key lacks the scope {}", P::SCOPE)));
+        if let Some(scope) = P::SCOPE.filter(|scope| !person.scopes.contains(scope)) {
+            return Err(Problem::Forbidden(format!(
+                "the key lacks the scope {scope}"
+            )));
         }
         Ok(Self {
             person,
@@ -141,17 +151,23 @@ impl FromRequestParts<App> for ServiceAccess {
                 idempotency: Idempotency::from_parts(parts)?,
                 request_id: request_id(&parts.extensions),
             }),
-            Caller::Person(_) => Err(Problem::Forbidden("only an operator's service token may do this".into())),
+            Caller::Person(_) => Err(Problem::Forbidden(
+                "only an operator's service token may do this".into(),
+            )),
         }
     }
 }
 
 fn caller(parts: &Parts) -> Result<Caller, Problem> {
-    match parts.extensions.get::<Identity>().map(|identity| &identity.0) {
+    match parts
+        .extensions
+        .get::<Identity>()
+        .map(|identity| &identity.0)
+    {
         Some(Ok(caller)) => Ok(Caller::clone(caller)),
-        Some(Err(Unauthenticated::Unavailable)) => {
-            Err(Problem::Unavailable("the credential cannot be checked right now".into()))
-        }
+        Some(Err(Unauthenticated::Unavailable)) => Err(Problem::Unavailable(
+            "the credential cannot be checked right now".into(),
+        )),
         Some(Err(Unauthenticated::Credential)) | None => Err(Problem::Unauthenticated),
     }
 }
@@ -161,7 +177,10 @@ fn caller(parts: &Parts) -> Result<Caller, Problem> {
 pub struct RequestId(pub String);
 
 fn request_id(extensions: &axum::http::Extensions) -> String {
-    extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default()
+    extensions
+        .get::<RequestId>()
+        .map(|id| id.0.clone())
+        .unwrap_or_default()
 }
 
 /// Finds out who calls, once for each request. It refuses nobody: extractors do.
@@ -198,16 +217,25 @@ impl Authenticator {
     async fn identify(&self, app: &App, headers: &HeaderMap) -> Result<Arc<Caller>, Problem> {
         let token = bearer(headers).ok_or(Problem::Unauthenticated)?;
         let hash = sha256(&[token.as_bytes()]);
-        let is_service = self.service_token.is_some_and(|service| service.ct_eq(&hash).into());
+        let is_service = self
+            .service_token
+            .is_some_and(|service| service.ct_eq(&hash).into());
         let on_behalf_of = headers.get("on-behalf-of");
         if !is_service {
-            return self.callers.get_or_load(hash, load_api_key(app, hash)).await;
+            return self
+                .callers
+                .get_or_load(hash, load_api_key(app, hash))
+                .await;
         }
-        let Some(on_behalf_of) = on_behalf_of else { return Ok(Arc::new(Caller::Service)) };
+        let Some(on_behalf_of) = on_behalf_of else {
+            return Ok(Arc::new(Caller::Service));
+        };
         let acting = parse_on_behalf_of(on_behalf_of.to_str().unwrap_or_default());
         let (organization_id, member_id) = acting.ok_or(Problem::Unauthenticated)?;
         let key = sha256(&[&hash, organization_id.as_bytes(), member_id.as_bytes()]);
-        self.callers.get_or_load(key, load_member(app, organization_id, member_id)).await
+        self.callers
+            .get_or_load(key, load_member(app, organization_id, member_id))
+            .await
     }
 }
 
@@ -225,7 +253,9 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 async fn load_api_key(app: &App, hash: [u8; 32]) -> Result<Arc<Caller>, Problem> {
     let now = app.now();
-    let key = queries::api_key(&app.db, &hash, now).await?.ok_or(Problem::Unauthenticated)?;
+    let key = queries::api_key(&app.db, &hash, now)
+        .await?
+        .ok_or(Problem::Unauthenticated)?;
     if key.seen_long_ago {
         queries::touch(&app.db, key.organization_id, key.id, now).await?;
     }
@@ -233,12 +263,20 @@ async fn load_api_key(app: &App, hash: [u8; 32]) -> Result<Arc<Caller>, Problem>
         organization_id: key.organization_id,
         member_id: key.member_id,
         role: key.role,
-        scopes: key.scopes.iter().filter_map(|scope| scope.parse().ok()).collect(),
+        scopes: key
+            .scopes
+            .iter()
+            .filter_map(|scope| scope.parse().ok())
+            .collect(),
         api_key_id: Some(key.id),
     })))
 }
 
-async fn load_member(app: &App, organization_id: Uuid, member_id: Uuid) -> Result<Arc<Caller>, Problem> {
+async fn load_member(
+    app: &App,
+    organization_id: Uuid,
+    member_id: Uuid,
+) -> Result<Arc<Caller>, Problem> {
     let role = queries::member_role(&app.db, organization_id, member_id).await?;
     Ok(Arc::new(Caller::Person(Person {
         organization_id,

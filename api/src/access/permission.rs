@@ -84,16 +84,22 @@ impl FromStr for Scope {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        Self::ALL.into_iter().find(|scope| scope.as_str() == text).ok_or(())
+        Self::ALL
+            .into_iter()
+            .find(|scope| scope.as_str() == text)
+            .ok_or(())
     }
 }
 
 /// A right that a handler can ask for: a role at least, and a scope.
 pub trait Permission {
     const ROLE: Role;
-    const SCOPE: Scope;
+    /// None where any key will do.
+    const SCOPE: Option<Scope>;
 }
 
+/// Look at oneself.
+pub struct SeeSelf;
 /// Read venues and caterers.
 pub struct ReadCatalogue;
 /// Change venues and caterers.
@@ -109,31 +115,35 @@ pub struct ReadOrganization;
 /// Manage members and keys, rename the organization, read the audit trail.
 pub struct ManageOrganization;
 
+impl Permission for SeeSelf {
+    const ROLE: Role = Role::Viewer;
+    const SCOPE: Option<Scope> = None;
+}
 impl Permission for ReadCatalogue {
     const ROLE: Role = Role::Viewer;
-    const SCOPE: Scope = Scope::CatalogueRead;
+    const SCOPE: Option<Scope> = Some(Scope::CatalogueRead);
 }
 impl Permission for WriteCatalogue {
     const ROLE: Role = Role::Planner;
-    const SCOPE: Scope = Scope::CatalogueWrite;
+    const SCOPE: Option<Scope> = Some(Scope::CatalogueWrite);
 }
 impl Permission for ReadEvents {
     const ROLE: Role = Role::Viewer;
-    const SCOPE: Scope = Scope::EventsRead;
+    const SCOPE: Option<Scope> = Some(Scope::EventsRead);
 }
 impl Permission for WriteEvents {
     const ROLE: Role = Role::Planner;
-    const SCOPE: Scope = Scope::EventsWrite;
+    const SCOPE: Option<Scope> = Some(Scope::EventsWrite);
 }
 impl Permission for WriteBookings {
     const ROLE: Role = Role::Planner;
-    const SCOPE: Scope = Scope::BookingsWrite;
+    const SCOPE: Option<Scope> = Some(Scope::BookingsWrite);
 }
 impl Permission for ReadOrganization {
     const ROLE: Role = Role::Viewer;
-    const SCOPE: Scope = Scope::OrganizationRead;
+    const SCOPE: Option<Scope> = Some(Scope::OrganizationRead);
 }
 impl Permission for ManageOrganization {
     const ROLE: Role = Role::Owner;
-    const SCOPE: Scope = Scope::OrganizationWrite;
+    const SCOPE: Option<Scope> = Some(Scope::OrganizationWrite);
 }

@@ -16,7 +16,11 @@ pub struct ApiKeyOwner {
 }
 
 /// The one query without an organization: the key tells it.
-pub async fn api_key(db: &PgPool, hash: &[u8], now: Timestamp) -> sqlx::Result<Option<ApiKeyOwner>> {
+pub async fn api_key(
+    db: &PgPool,
+    hash: &[u8],
+    now: Timestamp,
+) -> sqlx::Result<Option<ApiKeyOwner>> {
     sqlx::query_as!(
         ApiKeyOwner,
         r#"SELECT k.organization_id, k.id, k.member_id, m.role AS "role: Role", k.scopes,
@@ -31,9 +35,14 @@ pub async fn api_key(db: &PgPool, hash: &[u8], now: Timestamp) -> sqlx::Result<O
 }
 
 /// Notes the use of a key, about once a minute.
-pub async fn touch(db: &PgPool, organization_id: Uuid, id: Uuid, now: Timestamp) -> sqlx::Result<()> {
+pub async fn touch(
+    db: &PgPool,
+    organization_id: Uuid,
+    id: Uuid,
+    now: Timestamp,
+) -> sqlx::Result<()> {
     sqlx::query!(
-        "UPDATE api_keys SET last_used_at = $3 WHERE organization_id = $1 AND id = $2",
+        "UPDATE api_keys SET last_used_at = $3, version = version + 1 WHERE organization_id = $1 AND id = $2",
         organization_id,
         id,
         now.to_sqlx()
@@ -43,7 +52,11 @@ pub async fn touch(db: &PgPool, organization_id: Uuid, id: Uuid, now: Timestamp)
     Ok(())
 }
 
-pub async fn member_role(db: &PgPool, organization_id: Uuid, id: Uuid) -> sqlx::Result<Option<Role>> {
+pub async fn member_role(
+    db: &PgPool,
+    organization_id: Uuid,
+    id: Uuid,
+) -> sqlx::Result<Option<Role>> {
     sqlx::query_scalar!(
         r#"SELECT role AS "role: Role" FROM members WHERE organization_id = $1 AND id = $2"#,
         organization_id,

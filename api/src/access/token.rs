@@ -16,7 +16,9 @@ impl ApiKeyToken {
     pub fn generate() -> anyhow::Result<Self> {
         let mut secret = [0_u8; 32];
         getrandom::fill(&mut secret).map_err(|error| anyhow::anyhow!("random bytes: {error}"))?;
-        Ok(Self(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(secret)).into()))
+        Ok(Self(
+            format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(secret)).into(),
+        ))
     }
 
     /// A key that somebody else made, e.g. for the demo.

@@ -60,12 +60,12 @@ pub struct CreatedApiKey {
 #[schema(example = json!({"name": "Box office", "scopes": ["events:read"]}))]
 pub struct NewApiKey {
     /// What it is for.
-    #[validate(length(min = 1, max = 200))]
-    #[schema(min_length = 1, max_length = 200)]
+    #[validate(length(min = 1, max = 200), custom(function = crate::text::not_blank))]
+    #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
     pub name: String,
     /// Whose rights it carries; the caller's when left out.
     pub member_id: Option<Uuid>,
-    /// What it may be used for; everything when left out.
+    /// What it may be used for, no more than the caller's key; the same when left out.
     #[validate(length(min = 1, max = 50))]
     #[schema(min_items = 1, max_items = 50)]
     pub scopes: Option<Vec<Scope>>,
@@ -81,7 +81,13 @@ async fn list_api_keys(
     access: Access<ManageOrganization>,
     list: List<NoFilter>,
 ) -> Result<Response, Problem> {
-    let keys = queries::list(&app.db, access.organization_id(), list.after()?, list.fetch()).await?;
+    let keys = queries::list(
+        &app.db,
+        access.organization_id(),
+        list.after()?,
+        list.fetch(),
+    )
+    .await?;
     Ok(list.page(keys, |key| key.id))
 }
 
@@ -94,19 +100,47 @@ async fn create_api_key(
     Json(new): Json<NewApiKey>,
 ) -> Result<Response, Problem> {
     let (organization_id, caller) = (access.organization_id(), access.person.member_id);
+    let scopes = narrowed(new.scopes.as_deref(), &access.person.scopes)?;
+    let new = NewApiKey {
+        scopes: Some(scopes),
+        ..new
+    };
     let mut work = access.begin(&app).await?;
-    if new.expires_at.is_some_and(|expires_at| expires_at.to_jiff() <= work.now) {
-        return Err(Problem::field("/expires_at", "past", "must be in the future"));
+    if new
+        .expires_at
+        .is_some_and(|expires_at| expires_at.to_jiff() <= work.now)
+    {
+        return Err(Problem::field(
+            "/expires_at",
+            "past",
+            "must be in the future",
+        ));
     }
     let token = ApiKeyToken::generate()?;
     let owner = new.member_id.unwrap_or(caller);
     let api_key = create(&mut work, organization_id, owner, &new, &token).await?;
     let (location, version) = (format!("/v1/api-keys/{}", api_key.id), api_key.version);
-    let mut created = CreatedApiKey { api_key, key: Some(token.expose().to_owned()) };
+    let mut created = CreatedApiKey {
+        api_key,
+        key: Some(token.expose().to_owned()),
+    };
     let answer = Answer::created(location.clone(), version, &created)?;
     created.key = None;
     let replay = Answer::created(location, version, &created)?;
     work.commit_with_replay(answer, &replay).await
+}
+
+/// The scopes of a new key: no more than the caller's own.
+fn narrowed(wanted: Option<&[Scope]>, own: &[Scope]) -> Result<Vec<Scope>, Problem> {
+    let mut scopes = wanted.unwrap_or(own).to_vec();
+    scopes.sort_unstable();
+    scopes.dedup();
+    match scopes.iter().find(|scope| !own.contains(scope)) {
+        None => Ok(scopes),
+        Some(scope) => Err(Problem::Forbidden(format!(
+            "your own key lacks the scope {scope}"
+        ))),
+    }
 }
 
 /// Puts a key for `member_id` into a change.
@@ -123,7 +157,8 @@ pub async fn create(
         let unknown = || Problem::field("/member_id", "unknown", "there is no such member");
         (name == "api_key_owner").then(unknown)
     })?;
-    work.audit("api_key.created", ("api_key", id), None::<&()>, Some(&key)).await?;
+    work.audit("api_key.created", ("api_key", id), None::<&()>, Some(&key))
+        .await?;
     Ok(key)
 }
 
@@ -157,7 +192,13 @@ async fn revoke_api_key(
     if current.revoked_at.is_none() {
         let now = work.now;
         let revoked = queries::revoke(&mut work, organization_id, id, now).await?;
-        work.audit("api_key.revoked", ("api_key", id), Some(&current), Some(&revoked)).await?;
+        work.audit(
+            "api_key.revoked",
+            ("api_key", id),
+            Some(&current),
+            Some(&revoked),
+        )
+        .await?;
     }
     work.commit(Answer::no_content()).await
 }

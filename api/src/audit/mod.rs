@@ -71,8 +71,14 @@ async fn list_audit_entries(
     access: Access<ManageOrganization>,
     list: List<AuditFilter>,
 ) -> Result<Response, Problem> {
-    let entries =
-        queries::list(&app.db, access.organization_id(), &list.filter, list.after()?, list.fetch()).await?;
+    let entries = queries::list(
+        &app.db,
+        access.organization_id(),
+        &list.filter,
+        list.after()?,
+        list.fetch(),
+    )
+    .await?;
     Ok(list.page(entries, |entry| entry.id))
 }
 
@@ -91,7 +97,11 @@ pub struct NewEntry<'a> {
 }
 
 /// Writes an entry into the transaction of the change itself.
-pub async fn record(db: &mut PgConnection, entry: NewEntry<'_>, now: Timestamp) -> Result<(), Problem> {
+pub async fn record(
+    db: &mut PgConnection,
+    entry: NewEntry<'_>,
+    now: Timestamp,
+) -> Result<(), Problem> {
     Ok(queries::insert(db, entry, now).await?)
 }
 

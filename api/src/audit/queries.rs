@@ -35,7 +35,11 @@ pub async fn list(
     .await
 }
 
-pub async fn insert(db: &mut PgConnection, entry: NewEntry<'_>, now: Timestamp) -> sqlx::Result<()> {
+pub async fn insert(
+    db: &mut PgConnection,
+    entry: NewEntry<'_>,
+    now: Timestamp,
+) -> sqlx::Result<()> {
     sqlx::query!(
         "INSERT INTO audit_entries (organization_id, id, occurred_at, actor_kind, actor_id, member_id,
                                     action, subject_type, subject_id, before, after, request_id)

@@ -49,12 +49,22 @@ pub async fn cancel_booking(
     lock_availability(&mut work, organization_id).await?;
     let current = queries::get_in(&mut work, organization_id, id).await?;
     if current.status == BookingStatus::Cancelled {
-        return Err(Problem::conflict(&kinds::INVALID_TRANSITION, "the booking is CANCELLED already"));
+        return Err(Problem::conflict(
+            &kinds::INVALID_TRANSITION,
+            "the booking is CANCELLED already",
+        ));
     }
     let event = events::queries::lock(&mut work, organization_id, current.event_id).await?;
-    let cancelled = cancel(&mut work, organization_id, &event, &current, CancellationReason::Requested).await?;
-    app.metrics.bookings.with_label_values(&["cancelled"]).inc();
-    work.commit(Answer::ok(cancelled.booking.version, &cancelled)?).await
+    let cancelled = cancel(
+        &mut work,
+        organization_id,
+        &event,
+        &current,
+        CancellationReason::Requested,
+    )
+    .await?;
+    work.commit(Answer::ok(cancelled.booking.version, &cancelled)?)
+        .await
 }
 
 /// Cancels all live bookings of an event. The caller has called `lock_availability`.
@@ -63,11 +73,28 @@ pub async fn cancel_all(
     organization_id: Uuid,
     event: &Event,
 ) -> Result<Vec<CancelledBooking>, Problem> {
-    let filter = BookingFilter { event_id: Some(event.id), venue_id: None, caterer_id: None, status: None };
+    let filter = BookingFilter {
+        event_id: Some(event.id),
+        venue_id: None,
+        caterer_id: None,
+        status: None,
+    };
     let bookings = queries::list(&mut **work, organization_id, &filter, None, i64::MAX).await?;
     let mut cancelled = Vec::new();
-    for booking in bookings.iter().filter(|booking| booking.status != BookingStatus::Cancelled) {
-        cancelled.push(cancel(work, organization_id, event, booking, CancellationReason::EventCancelled).await?);
+    for booking in bookings
+        .iter()
+        .filter(|booking| booking.status != BookingStatus::Cancelled)
+    {
+        cancelled.push(
+            cancel(
+                work,
+                organization_id,
+                event,
+                booking,
+                CancellationReason::EventCancelled,
+            )
+            .await?,
+        );
     }
     Ok(cancelled)
 }
@@ -84,15 +111,22 @@ async fn cancel(
         BookingStatus::Confirmed => {
             let zone = TimeZone::get(&event.time_zone).map_err(anyhow::Error::from)?;
             let today = zone.to_datetime(now).date();
-            let left = today.until(current.service_date.to_jiff()).map_err(anyhow::Error::from)?;
-            share(current.total.amount, catalogue::fee_bps(&current.cancellation_terms, left.get_days()))
+            let left = today
+                .until(current.service_date.to_jiff())
+                .map_err(anyhow::Error::from)?;
+            share(
+                current.total.amount,
+                catalogue::fee_bps(&current.cancellation_terms, left.get_days()),
+            )
         }
         BookingStatus::Held | BookingStatus::Cancelled => 0,
     };
     queries::cancel(work, organization_id, current.id, reason, fee, now).await?;
     let booking = queries::get_in(work, organization_id, current.id).await?;
     record(work, "booking.cancelled", Some(current), &booking).await?;
-    let (paid, money) = (booking.paid, |amount: i64| Money::new(amount.max(0), booking.total.currency));
+    let (paid, money) = (booking.paid, |amount: i64| {
+        Money::new(amount.max(0), booking.total.currency)
+    });
     Ok(CancelledBooking {
         fee: money(fee),
         paid,
@@ -111,12 +145,14 @@ pub async fn release_expired(app: &App) -> Result<u64, Problem> {
         released += release_expired_in(&mut work, organization_id).await?;
         work.commit_silently().await?;
     }
-    app.metrics.bookings.with_label_values(&["expired"]).inc_by(released);
     Ok(released)
 }
 
 /// The same within a change. The caller has called `lock_availability`.
-pub(super) async fn release_expired_in(work: &mut Work, organization_id: Uuid) -> Result<u64, Problem> {
+pub(super) async fn release_expired_in(
+    work: &mut Work,
+    organization_id: Uuid,
+) -> Result<u64, Problem> {
     let now = work.now;
     let expired = queries::expire(work, organization_id, now).await?;
     for id in &expired {

@@ -9,7 +9,7 @@ use super::{Booking, BookingFilter, BookingStatus, lock_availability, queries, r
 use crate::{
     access::{Access, WriteBookings},
     events,
-    extract::Path,
+    extract::{Path, Query, ValidateOnly},
     problem::{Problem, kinds},
     state::App,
     work::{Answer, Work},
@@ -23,33 +23,34 @@ pub struct ConfirmedBookings {
 
 /// Confirm a held booking; its deposit is then due. Needs an `Idempotency-Key`.
 #[utoipa::path(post, path = "/v1/bookings/{booking_id}/confirm", tag = "bookings",
-    params(("booking_id" = Uuid, Path, description = "The booking.")),
+    params(("booking_id" = Uuid, Path, description = "The booking."), ValidateOnly),
     responses((status = 200, description = "The booking as it is now.", body = Booking)))]
 pub async fn confirm_booking(
     State(app): State<App>,
     access: Access<WriteBookings>,
     Path(id): Path<Uuid>,
+    Query(query): Query<ValidateOnly>,
 ) -> Result<Response, Problem> {
     let organization_id = access.organization_id();
-    let mut work = access.begin_once(&app).await?;
+    let mut work = access.begin_once(&app).await?.rehearse(query.validate_only);
     lock_availability(&mut work, organization_id).await?;
     let current = queries::get_in(&mut work, organization_id, id).await?;
     let booking = confirm(&mut work, organization_id, &current).await?;
-    app.metrics.bookings.with_label_values(&["confirmed"]).inc();
     work.commit(Answer::ok(booking.version, &booking)?).await
 }
 
 /// Confirm all held bookings of an event, or none of them. Needs an `Idempotency-Key`.
 #[utoipa::path(post, path = "/v1/events/{event_id}/confirm", tag = "bookings",
-    params(("event_id" = Uuid, Path, description = "The event.")),
+    params(("event_id" = Uuid, Path, description = "The event."), ValidateOnly),
     responses((status = 200, description = "The bookings as they are now.", body = ConfirmedBookings)))]
 pub async fn confirm_event(
     State(app): State<App>,
     access: Access<WriteBookings>,
     Path(event_id): Path<Uuid>,
+    Query(query): Query<ValidateOnly>,
 ) -> Result<Response, Problem> {
     let organization_id = access.organization_id();
-    let mut work = access.begin_once(&app).await?;
+    let mut work = access.begin_once(&app).await?.rehearse(query.validate_only);
     lock_availability(&mut work, organization_id).await?;
     events::queries::lock(&mut work, organization_id, event_id).await?;
     let filter = BookingFilter {
@@ -60,20 +61,30 @@ pub async fn confirm_event(
     };
     let held = queries::list(&mut *work, organization_id, &filter, None, i64::MAX).await?;
     if held.is_empty() {
-        return Err(Problem::conflict(&kinds::INVALID_TRANSITION, "the event has no held bookings"));
+        return Err(Problem::conflict(
+            &kinds::INVALID_TRANSITION,
+            "the event has no held bookings",
+        ));
     }
     let mut bookings = Vec::with_capacity(held.len());
     for booking in &held {
         bookings.push(confirm(&mut work, organization_id, booking).await?);
     }
-    app.metrics.bookings.with_label_values(&["confirmed"]).inc_by(bookings.len() as u64);
-    work.commit(Answer::plain(&ConfirmedBookings { bookings })?).await
+    work.commit(Answer::plain(&ConfirmedBookings { bookings })?)
+        .await
 }
 
-async fn confirm(work: &mut Work, organization_id: Uuid, current: &Booking) -> Result<Booking, Problem> {
+async fn confirm(
+    work: &mut Work,
+    organization_id: Uuid,
+    current: &Booking,
+) -> Result<Booking, Problem> {
     let now = work.now;
     match current.status {
-        BookingStatus::Held if current.expires_at.is_none_or(|expires_at| expires_at.to_jiff() > now) => {}
+        BookingStatus::Held
+            if current
+                .expires_at
+                .is_none_or(|expires_at| expires_at.to_jiff() > now) => {}
         BookingStatus::Held => return Err(expired()),
         BookingStatus::Cancelled
             if current.cancellation_reason == Some(super::CancellationReason::Expired) =>
@@ -81,7 +92,11 @@ async fn confirm(work: &mut Work, organization_id: Uuid, current: &Booking) -> R
             return Err(expired());
         }
         BookingStatus::Confirmed | BookingStatus::Cancelled => {
-            let status = if current.status == BookingStatus::Confirmed { "CONFIRMED" } else { "CANCELLED" };
+            let status = if current.status == BookingStatus::Confirmed {
+                "CONFIRMED"
+            } else {
+                "CANCELLED"
+            };
             let detail = format!("the booking is {status}; only what is HELD can be confirmed");
             return Err(Problem::conflict(&kinds::INVALID_TRANSITION, detail));
         }

@@ -41,7 +41,10 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(confirm::confirm_booking))
         .routes(routes!(confirm::confirm_event))
         .routes(routes!(cancel::cancel_booking))
-        .routes(routes!(payments::list_booking_payments, payments::create_booking_payment))
+        .routes(routes!(
+            payments::list_booking_payments,
+            payments::create_booking_payment
+        ))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
@@ -152,8 +155,14 @@ async fn list_bookings(
     access: Access<ReadEvents>,
     list: List<BookingFilter>,
 ) -> Result<Response, Problem> {
-    let bookings =
-        queries::list(&app.db, access.organization_id(), &list.filter, list.after()?, list.fetch()).await?;
+    let bookings = queries::list(
+        &app.db,
+        access.organization_id(),
+        &list.filter,
+        list.after()?,
+        list.fetch(),
+    )
+    .await?;
     Ok(list.page(bookings, |booking| booking.id))
 }
 
@@ -189,18 +198,32 @@ async fn create_event_booking(
     let event = events::queries::lock(&mut work, organization_id, event_id).await?;
     let claim = hold::price(&mut work, organization_id, &event, &new).await?;
     let mut held = hold(&mut work, organization_id, &event, &[claim]).await?;
-    let booking = held.pop().ok_or_else(|| anyhow::anyhow!("one claim gives one booking"))?;
-    app.metrics.bookings.with_label_values(&["held"]).inc();
-    work.commit(Answer::created(format!("/v1/bookings/{}", booking.id), booking.version, &booking)?).await
+    let booking = held
+        .pop()
+        .ok_or_else(|| anyhow::anyhow!("one claim gives one booking"))?;
+    work.commit(Answer::created(
+        format!("/v1/bookings/{}", booking.id),
+        booking.version,
+        &booking,
+    )?)
+    .await
 }
 
 /// Writes down what became of a booking.
-async fn record(work: &mut Work, action: &str, before: Option<&Booking>, after: &Booking) -> Result<(), Problem> {
-    work.audit(action, ("booking", after.id), before, Some(after)).await
+async fn record(
+    work: &mut Work,
+    action: &str,
+    before: Option<&Booking>,
+    after: &Booking,
+) -> Result<(), Problem> {
+    work.audit(action, ("booking", after.id), before, Some(after))
+        .await
 }
 
 fn one_place(new: &NewBooking) -> Result<(), validator::ValidationError> {
-    let wrong = |message: &'static str| Err(validator::ValidationError::new("conflict").with_message(message.into()));
+    let wrong = |message: &'static str| {
+        Err(validator::ValidationError::new("conflict").with_message(message.into()))
+    };
     match (new.venue_id, new.caterer_id) {
         (None, Some(_)) if new.needs_event_room || new.in_house_catering => {
             wrong("needs_event_room and in_house_catering belong to a venue")

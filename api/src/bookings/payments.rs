@@ -7,10 +7,10 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use validator::Validate;
 
-use super::{lock_availability, queries, record};
+use super::{Booking, lock_availability, queries, record};
 use crate::{
     access::{Access, ReadEvents, WriteBookings},
-    extract::{Json, Path},
+    extract::{Json, Path, Query, ValidateOnly},
     money::Money,
     page::{List, NoFilter, Page},
     problem::Problem,
@@ -83,38 +83,80 @@ pub async fn list_booking_payments(
 ) -> Result<Response, Problem> {
     let organization_id = access.organization_id();
     queries::get(&app.db, organization_id, booking_id).await?;
-    let payments = queries::payments(&app.db, organization_id, booking_id, list.after()?, list.fetch()).await?;
+    let payments = queries::payments(
+        &app.db,
+        organization_id,
+        booking_id,
+        list.after()?,
+        list.fetch(),
+    )
+    .await?;
     Ok(list.page(payments, |payment| payment.id))
 }
 
 /// Record a payment for a booking. Needs an `Idempotency-Key`.
 #[utoipa::path(post, path = "/v1/bookings/{booking_id}/payments", request_body = NewPayment, tag = "bookings",
-    params(("booking_id" = Uuid, Path, description = "The booking.")),
-    responses((status = 201, description = "The payment.", body = Payment)))]
+    params(("booking_id" = Uuid, Path, description = "The booking."), ValidateOnly),
+    responses(
+        (status = 200, description = "With `validate_only`: the payment as it would be.", body = Payment),
+        (status = 201, description = "The payment.", body = Payment)))]
 pub async fn create_booking_payment(
     State(app): State<App>,
     access: Access<WriteBookings>,
     Path(booking_id): Path<Uuid>,
+    Query(query): Query<ValidateOnly>,
     Json(new): Json<NewPayment>,
 ) -> Result<Response, Problem> {
     let organization_id = access.organization_id();
-    let mut work = access.begin_once(&app).await?;
+    let mut work = access.begin_once(&app).await?.rehearse(query.validate_only);
     lock_availability(&mut work, organization_id).await?;
     let booking = queries::get_in(&mut work, organization_id, booking_id).await?;
-    if new.amount.currency != booking.total.currency {
-        let detail = format!("must be {}, as the booking", booking.total.currency);
-        return Err(Problem::field("/amount/currency", "currency", detail));
-    }
-    if new.amount.amount == 0 {
-        return Err(Problem::field("/amount/amount", "range", "must be at least 1"));
-    }
-    if new.kind == PaymentKind::Refund && new.amount.amount > booking.paid.amount {
-        return Err(Problem::field("/amount/amount", "range", format!("only {} was paid", booking.paid)));
-    }
+    check(&new, &booking, work.now)?;
     let (id, now) = (work.new_id(), work.now);
-    let payment = queries::insert_payment(&mut work, organization_id, id, booking_id, &new, now).await?;
+    let payment =
+        queries::insert_payment(&mut work, organization_id, id, booking_id, &new, now).await?;
     let after = queries::get_in(&mut work, organization_id, booking_id).await?;
     record(&mut work, "booking.paid", Some(&booking), &after).await?;
-    let location = format!("/v1/bookings/{booking_id}/payments");
-    work.commit(Answer::created(location, 1, &payment)?).await
+    work.commit(Answer::added(&payment)?).await
+}
+
+/// It must be in the booking's currency, not more than is due (a refund: than was paid), and not
+/// in the future.
+fn check(new: &NewPayment, booking: &Booking, now: jiff::Timestamp) -> Result<(), Problem> {
+    let currency = booking.total.currency;
+    if new.amount.currency != currency {
+        return Err(Problem::field(
+            "/amount/currency",
+            "currency",
+            format!("must be {currency}, as the booking"),
+        ));
+    }
+    if new.amount.amount == 0 {
+        return Err(Problem::field(
+            "/amount/amount",
+            "range",
+            "must be at least 1",
+        ));
+    }
+    if new
+        .received_at
+        .is_some_and(|received_at| received_at.to_jiff() > now)
+    {
+        return Err(Problem::field(
+            "/received_at",
+            "future",
+            "must not be in the future",
+        ));
+    }
+    let paid = booking.paid.amount;
+    let due = booking.cancellation_fee.unwrap_or(booking.total).amount - paid;
+    let (most, what) = match new.kind {
+        PaymentKind::Refund => (paid, "was paid"),
+        PaymentKind::Deposit | PaymentKind::Balance => (due.max(0), "is still due"),
+    };
+    if new.amount.amount > most {
+        let detail = format!("only {} {what}", Money::new(most, currency));
+        return Err(Problem::field("/amount/amount", "range", detail));
+    }
+    Ok(())
 }

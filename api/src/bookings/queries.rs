@@ -64,7 +64,11 @@ pub async fn list(
     .await
 }
 
-pub async fn get(db: impl PgExecutor<'_>, organization_id: Uuid, id: Uuid) -> sqlx::Result<Booking> {
+pub async fn get(
+    db: impl PgExecutor<'_>,
+    organization_id: Uuid,
+    id: Uuid,
+) -> sqlx::Result<Booking> {
     sqlx::query_as!(
         Booking,
         r#"SELECT b.id, event_id, venue_id, caterer_id, plan_id, status AS "status: BookingStatus", number_of_guests,
@@ -88,7 +92,11 @@ pub async fn get(db: impl PgExecutor<'_>, organization_id: Uuid, id: Uuid) -> sq
 }
 
 /// `get` within a change.
-pub async fn get_in(db: &mut PgConnection, organization_id: Uuid, id: Uuid) -> sqlx::Result<Booking> {
+pub async fn get_in(
+    db: &mut PgConnection,
+    organization_id: Uuid,
+    id: Uuid,
+) -> sqlx::Result<Booking> {
     get(db, organization_id, id).await
 }
 
@@ -106,7 +114,8 @@ pub async fn insert(
         Place::Venue(id) => (Some(id), None),
         Place::Caterer(id) => (None, Some(id)),
     };
-    let lines = serde_json::to_value(&claim.lines).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    let lines =
+        serde_json::to_value(&claim.lines).map_err(|error| sqlx::Error::Encode(error.into()))?;
     let done = sqlx::query!(
         "INSERT INTO bookings (organization_id, id, event_id, venue_id, caterer_id, plan_id, status, number_of_guests,
                                starts_at, ends_at, occupied_from, occupied_until, service_date, slot, currency,
@@ -168,12 +177,15 @@ pub async fn venue_conflicts(
            SELECT 'BLOCKED_DATE', $2, NULL, b.id, b.from_date::timestamp AT TIME ZONE v.time_zone,
                   (b.to_date + 1)::timestamp AT TIME ZONE v.time_zone
            FROM blocked_dates b JOIN venues v ON v.organization_id = b.organization_id AND v.id = b.venue_id
-           WHERE b.organization_id = $1 AND b.venue_id = $2 AND $5 BETWEEN b.from_date AND b.to_date"#,
+           WHERE b.organization_id = $1 AND b.venue_id = $2
+             AND tstzrange(b.from_date::timestamp AT TIME ZONE v.time_zone,
+                           (b.to_date + 1)::timestamp AT TIME ZONE v.time_zone) && tstzrange($5, $6)"#,
         organization_id,
         venue_id,
         claim.occupied_from.to_sqlx(),
         claim.occupied_until.to_sqlx(),
-        claim.service_date.to_sqlx()
+        claim.starts_at.to_sqlx(),
+        claim.ends_at.to_sqlx()
     )
     .fetch_all(db)
     .await
@@ -277,7 +289,10 @@ pub async fn expire(
 }
 
 /// Across organizations: this only tells the sweeper where to look.
-pub async fn organizations_with_expired_holds(db: &PgPool, now: Timestamp) -> sqlx::Result<Vec<Uuid>> {
+pub async fn organizations_with_expired_holds(
+    db: &PgPool,
+    now: Timestamp,
+) -> sqlx::Result<Vec<Uuid>> {
     sqlx::query_scalar!(
         "SELECT DISTINCT organization_id FROM bookings WHERE status = 'HELD' AND expires_at <= $1 LIMIT 100",
         now.to_sqlx()

@@ -20,11 +20,23 @@ pub struct Area {
 
 impl Area {
     /// From the three parameters of a list: all of them, or none.
-    pub fn of(latitude: Option<f64>, longitude: Option<f64>, radius_km: Option<i32>) -> Result<Option<Self>, Problem> {
-        let missing = |name| Err(Problem::parameter(name, "required", "latitude, longitude and radius_km go together"));
+    pub fn of(
+        latitude: Option<f64>,
+        longitude: Option<f64>,
+        radius_km: Option<i32>,
+    ) -> Result<Option<Self>, Problem> {
+        let missing = |name| {
+            Err(Problem::parameter(
+                name,
+                "required",
+                "latitude, longitude and radius_km go together",
+            ))
+        };
         let (latitude, longitude, radius_km) = match (latitude, longitude, radius_km) {
             (None, None, None) => return Ok(None),
-            (Some(latitude), Some(longitude), Some(radius_km)) => (latitude, longitude, f64::from(radius_km)),
+            (Some(latitude), Some(longitude), Some(radius_km)) => {
+                (latitude, longitude, f64::from(radius_km))
+            }
             (None, ..) => return missing("latitude"),
             (_, None, _) => return missing("longitude"),
             (.., None) => return missing("radius_km"),
@@ -43,11 +55,27 @@ impl Area {
         let (south, north) = (latitude - height, latitude + height);
         // The meridians that touch the circle; none when it holds a pole.
         let reach = height.to_radians().sin() / latitude.to_radians().cos();
-        let width = if south > -90.0 && north < 90.0 { reach.asin().to_degrees() * 1.000_001 } else { 360.0 };
+        let width = if south > -90.0 && north < 90.0 {
+            reach.asin().to_degrees() * 1.000_001
+        } else {
+            360.0
+        };
         let (west, east) = (longitude - width, longitude + width);
         let over_the_date_line = west < -180.0 || east > 180.0;
-        let (west, east) = if over_the_date_line { (-180.0, 180.0) } else { (west, east) };
-        Self { latitude, longitude, radius_km, south, north, west, east }
+        let (west, east) = if over_the_date_line {
+            (-180.0, 180.0)
+        } else {
+            (west, east)
+        };
+        Self {
+            latitude,
+            longitude,
+            radius_km,
+            south,
+            north,
+            west,
+            east,
+        }
     }
 }
 
@@ -65,7 +93,10 @@ mod tests {
 
     #[test]
     fn at_a_pole_and_at_the_date_line_all_longitudes_count() {
-        for area in [Area::around(89.9, 0.0, 50.0), Area::around(0.0, 179.9, 50.0)] {
+        for area in [
+            Area::around(89.9, 0.0, 50.0),
+            Area::around(0.0, 179.9, 50.0),
+        ] {
             assert!(area.west <= -180.0 && area.east >= 180.0, "{area:?}");
         }
     }

@@ -34,13 +34,6 @@ impl Entry {
             Self::Caterer(id) => (None, Some(id)),
         }
     }
-
-    fn path(self) -> String {
-        match self {
-            Self::Venue(id) => format!("/v1/venues/{id}/blocked-dates"),
-            Self::Caterer(id) => format!("/v1/caterers/{id}/blocked-dates"),
-        }
-    }
 }
 
 /// Local days, both ends included, on which a venue or a caterer takes no events.
@@ -62,11 +55,9 @@ pub struct BlockedDate {
 pub struct NewBlockedDate {
     /// The first day, in the time zone of the venue or caterer.
     #[serde(deserialize_with = "crate::civil::date")]
-    #[validate(custom(function = four_digit_year))]
     pub from_date: Date,
     /// The last day, not before the first.
     #[serde(deserialize_with = "crate::civil::date")]
-    #[validate(custom(function = four_digit_year))]
     pub to_date: Date,
     /// For people. Empty when left out.
     #[serde(default)]
@@ -76,9 +67,15 @@ pub struct NewBlockedDate {
 }
 
 /// One page, by first day; 404 when there is no such venue or caterer.
-pub async fn list(app: &App, organization_id: Uuid, entry: Entry, list: List<NoFilter>) -> Result<Response, Problem> {
+pub async fn list(
+    app: &App,
+    organization_id: Uuid,
+    entry: Entry,
+    list: List<NoFilter>,
+) -> Result<Response, Problem> {
     let after = list.after()?;
-    let found = queries::list_blocked_dates(&app.db, organization_id, entry, after, list.fetch()).await?;
+    let found =
+        queries::list_blocked_dates(&app.db, organization_id, entry, after, list.fetch()).await?;
     let dates = found.ok_or(Problem::NotFound)?;
     Ok(list.page(dates, |date| (date.from_date.to_jiff(), date.id)))
 }
@@ -93,10 +90,18 @@ pub async fn create(
     let (id, now) = (work.new_id(), work.now);
     let date = queries::insert_blocked_date(&mut work, organization_id, id, entry, new, now).await;
     let date = date.on_constraint(|name| {
-        ["blocked_date_venue", "blocked_date_caterer"].contains(&name).then_some(Problem::NotFound)
+        ["blocked_date_venue", "blocked_date_caterer"]
+            .contains(&name)
+            .then_some(Problem::NotFound)
     })?;
-    work.audit("blocked_date.created", ("blocked_date", id), None::<&()>, Some(&date)).await?;
-    work.commit(Answer::created(format!("{}/{id}", entry.path()), VERSION, &date)?).await
+    work.audit(
+        "blocked_date.created",
+        ("blocked_date", id),
+        None::<&()>,
+        Some(&date),
+    )
+    .await?;
+    work.commit(Answer::added(&date)?).await
 }
 
 /// Frees days again.
@@ -109,7 +114,13 @@ pub async fn delete(
 ) -> Result<Response, Problem> {
     let date = queries::delete_blocked_date(&mut work, organization_id, entry, id).await?;
     if_match.check(VERSION)?;
-    work.audit("blocked_date.deleted", ("blocked_date", id), Some(&date), None::<&()>).await?;
+    work.audit(
+        "blocked_date.deleted",
+        ("blocked_date", id),
+        Some(&date),
+        None::<&()>,
+    )
+    .await?;
     work.commit(Answer::no_content()).await
 }
 
@@ -117,13 +128,8 @@ fn in_order(new: &NewBlockedDate) -> Result<(), ValidationError> {
     if new.from_date.to_jiff() <= new.to_date.to_jiff() {
         return Ok(());
     }
-    Err(super::error("order", "to_date must not be before from_date"))
-}
-
-/// RFC 3339 knows the years 0 to 9999.
-fn four_digit_year(date: &Date) -> Result<(), ValidationError> {
-    if date.to_jiff().year() >= 0 {
-        return Ok(());
-    }
-    Err(super::error("range", "must be in the years 0000 to 9999"))
+    Err(super::error(
+        "order",
+        "to_date must not be before from_date",
+    ))
 }

@@ -34,13 +34,19 @@ pub fn cancellation_terms(terms: &[CancellationTerm]) -> Result<(), ValidationEr
         (0..=3650).contains(&term.days_before) && (0..=WHOLE).contains(&term.fee_bps)
     };
     if !terms.iter().all(possible) {
-        return Err(super::error("range", "days_before must be 0 to 3650 and fee_bps 0 to 10000"));
+        return Err(super::error(
+            "range",
+            "days_before must be 0 to 3650 and fee_bps 0 to 10000",
+        ));
     }
     let in_order = |pair: &[CancellationTerm]| {
         pair[0].days_before > pair[1].days_before && pair[0].fee_bps <= pair[1].fee_bps
     };
     if !terms.windows(2).all(in_order) {
-        return Err(super::error("order", "days_before must fall and fee_bps must not fall from step to step"));
+        return Err(super::error(
+            "order",
+            "days_before must fall and fee_bps must not fall from step to step",
+        ));
     }
     Ok(())
 }
@@ -50,7 +56,13 @@ mod tests {
     use super::*;
 
     fn terms(steps: &[(i32, i32)]) -> Vec<CancellationTerm> {
-        steps.iter().map(|&(days_before, fee_bps)| CancellationTerm { days_before, fee_bps }).collect()
+        steps
+            .iter()
+            .map(|&(days_before, fee_bps)| CancellationTerm {
+                days_before,
+                fee_bps,
+            })
+            .collect()
     }
 
     #[test]

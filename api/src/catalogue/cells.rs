@@ -15,11 +15,19 @@ pub struct Column {
 
 impl Column {
     pub const fn required(name: &'static str, kind: Kind) -> Self {
-        Self { name, kind, required: true }
+        Self {
+            name,
+            kind,
+            required: true,
+        }
     }
 
     pub const fn optional(name: &'static str, kind: Kind) -> Self {
-        Self { name, kind, required: false }
+        Self {
+            name,
+            kind,
+            required: false,
+        }
     }
 }
 
@@ -65,12 +73,16 @@ pub fn parse(kind: Kind, cell: &str, context: Context) -> Result<Value, Fault> {
         Kind::Code | Kind::Currency => Ok(trimmed.into()),
         Kind::Integer => {
             let number: Option<i64> = trimmed.parse().ok();
-            number.map(Value::from).ok_or_else(|| ("integer", "must be a whole number".into()))
+            number
+                .map(Value::from)
+                .ok_or_else(|| ("integer", "must be a whole number".into()))
         }
         Kind::Decimal => {
             let number: Option<f64> = point(trimmed, context).parse().ok();
             let number = number.filter(|number| number.is_finite());
-            number.map(Value::from).ok_or_else(|| ("number", "must be a number such as 37.7796".into()))
+            number
+                .map(Value::from)
+                .ok_or_else(|| ("number", "must be a number such as 37.7796".into()))
         }
         Kind::Flag => match trimmed.to_ascii_lowercase().as_str() {
             "true" => Ok(true.into()),
@@ -78,7 +90,10 @@ pub fn parse(kind: Kind, cell: &str, context: Context) -> Result<Value, Fault> {
             _ => Err(("flag", "must be true or false".into())),
         },
         Kind::Words => {
-            let words = trimmed.split('|').map(str::trim).filter(|word| !word.is_empty());
+            let words = trimmed
+                .split('|')
+                .map(str::trim)
+                .filter(|word| !word.is_empty());
             Ok(words.collect::<Vec<_>>().into())
         }
         Kind::Money => money(&point(trimmed, context), context.currency),
@@ -90,12 +105,18 @@ pub fn parse(kind: Kind, cell: &str, context: Context) -> Result<Value, Fault> {
 pub fn render(kind: Kind, value: &Value) -> String {
     match (kind, value) {
         (_, Value::Null) => String::new(),
-        (Kind::Words, Value::Array(words)) => joined(words.iter().filter_map(Value::as_str).map(str::to_owned)),
-        (Kind::Terms, Value::Array(terms)) => {
-            joined(terms.iter().map(|term| format!("{}:{}", term["days_before"], term["fee_bps"])))
+        (Kind::Words, Value::Array(words)) => {
+            joined(words.iter().filter_map(Value::as_str).map(str::to_owned))
         }
+        (Kind::Terms, Value::Array(terms)) => joined(
+            terms
+                .iter()
+                .map(|term| format!("{}:{}", term["days_before"], term["fee_bps"])),
+        ),
         (Kind::Money, price) => {
-            let currency: Option<Currency> = price["currency"].as_str().and_then(|code| code.parse().ok());
+            let currency: Option<Currency> = price["currency"]
+                .as_str()
+                .and_then(|code| code.parse().ok());
             let digits = currency.map_or(2, Currency::minor_digits);
             decimal(price["amount"].as_i64().unwrap_or_default(), digits)
         }
@@ -107,7 +128,9 @@ pub fn render(kind: Kind, value: &Value) -> String {
 /// The code of the row's currency, from any of its prices.
 pub fn currency_of(columns: &[Column], fields: &Map<String, Value>) -> Value {
     let prices = columns.iter().filter(|column| column.kind == Kind::Money);
-    let code = prices.filter_map(|column| fields.get(column.name)).find_map(|price| price["currency"].as_str());
+    let code = prices
+        .filter_map(|column| fields.get(column.name))
+        .find_map(|price| price["currency"].as_str());
     code.into()
 }
 
@@ -122,7 +145,9 @@ pub fn neutralise(cell: String) -> String {
 
 /// Undoes `neutralise`, exactly.
 pub fn restore(cell: &str) -> &str {
-    cell.strip_prefix('\'').filter(|rest| is_dangerous(rest.trim_start_matches('\''))).unwrap_or(cell)
+    cell.strip_prefix('\'')
+        .filter(|rest| is_dangerous(rest.trim_start_matches('\'')))
+        .unwrap_or(cell)
 }
 
 fn is_dangerous(text: &str) -> bool {
@@ -131,7 +156,10 @@ fn is_dangerous(text: &str) -> bool {
 
 fn is_number(cell: &str) -> bool {
     let digits = cell.strip_prefix('-').unwrap_or(cell);
-    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+    !digits.is_empty()
+        && digits
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'.')
 }
 
 fn joined(parts: impl Iterator<Item = String>) -> String {
@@ -139,21 +167,34 @@ fn joined(parts: impl Iterator<Item = String>) -> String {
 }
 
 fn point(cell: &str, context: Context) -> String {
-    if context.decimal_comma { cell.replacen(',', ".", 1) } else { cell.to_owned() }
+    if context.decimal_comma {
+        cell.replacen(',', ".", 1)
+    } else {
+        cell.to_owned()
+    }
 }
 
 fn term(step: &str) -> Result<Value, Fault> {
     let numbers = step.split_once(':').and_then(|(days, fee)| {
-        Some((days.trim().parse::<i32>().ok()?, fee.trim().parse::<i32>().ok()?))
+        Some((
+            days.trim().parse::<i32>().ok()?,
+            fee.trim().parse::<i32>().ok()?,
+        ))
     });
-    let (days_before, fee_bps) =
-        numbers.ok_or_else(|| ("terms", "must be days_before:fee_bps|… such as 30:0|14:5000".to_owned()))?;
+    let (days_before, fee_bps) = numbers.ok_or_else(|| {
+        (
+            "terms",
+            "must be days_before:fee_bps|… such as 30:0|14:5000".to_owned(),
+        )
+    })?;
     Ok(json!({"days_before": days_before, "fee_bps": fee_bps}))
 }
 
 fn money(cell: &str, currency: Option<Currency>) -> Result<Value, Fault> {
     // The cell of the currency has its own error.
-    let Some(currency) = currency else { return Ok(Value::Null) };
+    let Some(currency) = currency else {
+        return Ok(Value::Null);
+    };
     let amount = minor_units(cell, currency)?;
     Ok(json!({"amount": amount, "currency": currency}))
 }
@@ -164,7 +205,13 @@ fn minor_units(cell: &str, currency: Currency) -> Result<i64, Fault> {
     let (whole, fraction) = cell.split_once('.').unwrap_or((cell, ""));
     let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     if whole.is_empty() || !all_digits(whole) || !all_digits(fraction) {
-        return Err(("money", format!("must be an amount in {currency} such as {}", decimal(125_000, places))));
+        return Err((
+            "money",
+            format!(
+                "must be an amount in {currency} such as {}",
+                decimal(125_000, places)
+            ),
+        ));
     }
     let count = u32::try_from(fraction.len()).unwrap_or(u32::MAX);
     let Some(missing) = places.checked_sub(count) else {
@@ -191,7 +238,10 @@ mod tests {
     use super::*;
 
     fn read(cell: &str, currency: &str, decimal_comma: bool) -> Result<i64, String> {
-        let context = Context { currency: currency.parse().ok(), decimal_comma };
+        let context = Context {
+            currency: currency.parse().ok(),
+            decimal_comma,
+        };
         let price = parse(Kind::Money, cell, context).map_err(|(_, detail)| detail)?;
         Ok(price["amount"].as_i64().unwrap())
     }
@@ -207,7 +257,18 @@ mod tests {
 
     #[test]
     fn what_is_no_exact_amount_is_refused() {
-        for cell in ["1.005", "1,00", "1.000,00", "-5", "+5", "5 USD", "1e3", ".", ".5", "99999999999999999999"] {
+        for cell in [
+            "1.005",
+            "1,00",
+            "1.000,00",
+            "-5",
+            "+5",
+            "5 USD",
+            "1e3",
+            ".",
+            ".5",
+            "99999999999999999999",
+        ] {
             assert!(read(cell, "USD", false).is_err(), "{cell}");
         }
         assert!(read("1.000,50", "EUR", true).is_err());

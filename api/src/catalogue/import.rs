@@ -63,7 +63,10 @@ pub enum ImportOutcome {
 impl ImportReport {
     /// 207 Multi-Status.
     pub fn answer(&self) -> Result<Answer, Problem> {
-        Ok(Answer { status: StatusCode::MULTI_STATUS, ..Answer::plain(self)? })
+        Ok(Answer {
+            status: StatusCode::MULTI_STATUS,
+            ..Answer::plain(self)?
+        })
     }
 
     /// The report of these rows, and the one audit row of the import.
@@ -84,9 +87,28 @@ impl ImportReport {
         let counts = serde_json::json!({
             "created": created, "updated": updated, "unchanged": unchanged, "failed": failed
         });
-        work.audit(action, ("organization", organization_id), None::<&()>, Some(&counts)).await?;
-        Ok(Self { created, updated, unchanged, failed, items })
+        work.audit(
+            action,
+            ("organization", organization_id),
+            None::<&()>,
+            Some(&counts),
+        )
+        .await?;
+        Ok(Self {
+            created,
+            updated,
+            unchanged,
+            failed,
+            items,
+        })
     }
+}
+
+/// What an import comes to: the things to write, with their ids, and what becomes of each row.
+#[derive(Debug)]
+pub struct Met<N> {
+    pub writes: Vec<(Uuid, N)>,
+    pub items: Vec<ImportItem>,
 }
 
 /// A file whose cells have been read.
@@ -110,7 +132,12 @@ impl Import {
     pub fn read(csv: &[u8], known: &'static [Column]) -> Result<Self, Problem> {
         let file = reader::read(csv, known)?;
         let read = |raw: &reader::RawRow| match row_fault(raw, &file) {
-            Some(fault) => Row { line: raw.line, external_id: None, fields: Vec::new(), errors: vec![fault] },
+            Some(fault) => Row {
+                line: raw.line,
+                external_id: None,
+                fields: Vec::new(),
+                errors: vec![fault],
+            },
             None => row(raw.line, &raw.cells, &file),
         };
         let mut rows: Vec<_> = file.rows.iter().map(read).collect();
@@ -125,15 +152,15 @@ impl Import {
     }
 
     /// Holds the rows against what is there, `current`. A row changes the fields whose columns the
-    /// file has: an empty cell sets the default. Gives what to write, with its id, and an item for
-    /// each row. `normalize` is what the JSON route does to a new thing before writing.
+    /// file has; an empty cell sets the default. `normalize` is what the JSON route does to a new
+    /// thing before it is written.
     pub fn meet<N: Serialize + DeserializeOwned + Validate>(
         self,
         current: &[impl Serialize],
         read_only: &[&str],
         normalize: impl Fn(N) -> N,
         new_id: impl Fn() -> Uuid,
-    ) -> Result<(Vec<(Uuid, N)>, Vec<ImportItem>), Problem> {
+    ) -> Result<Met<N>, Problem> {
         let current = by_external_id(current)?;
         let mut writes = Vec::new();
         let mut items = Vec::new();
@@ -152,9 +179,15 @@ impl Import {
                     (outcome, Some(id))
                 }
             };
-            items.push(ImportItem { line: row.line, external_id: row.external_id, outcome, id, errors: row.errors });
+            items.push(ImportItem {
+                line: row.line,
+                external_id: row.external_id,
+                outcome,
+                id,
+                errors: row.errors,
+            });
         }
-        Ok((writes, items))
+        Ok(Met { writes, items })
     }
 }
 
@@ -168,7 +201,9 @@ impl Row {
         if !self.errors.is_empty() {
             return None;
         }
-        let mut wanted = before.map(|before| writable(before, read_only)).unwrap_or_default();
+        let mut wanted = before
+            .map(|before| writable(before, read_only))
+            .unwrap_or_default();
         for (name, value) in self.fields.drain(..) {
             match value {
                 Some(value) => wanted.insert(name.to_owned(), value),
@@ -180,7 +215,8 @@ impl Row {
             Err(error) => {
                 let column = error.path().to_string();
                 let column = column.split(['.', '[']).next().unwrap_or_default();
-                self.errors.push(at(column, "invalid", error.inner().to_string()));
+                self.errors
+                    .push(at(column, "invalid", error.inner().to_string()));
                 return None;
             }
         };
@@ -194,7 +230,11 @@ impl Row {
 
 fn row_fault(raw: &reader::RawRow, file: &reader::File) -> Option<FieldError> {
     if raw.open_quote {
-        return Some(FieldError::new("", "quotes", "a quotation mark is left open or not doubled"));
+        return Some(FieldError::new(
+            "",
+            "quotes",
+            "a quotation mark is left open or not doubled",
+        ));
     }
     let (cells, columns) = (raw.cells.len(), file.columns.len());
     let detail = format!("has {cells} cells where the header has {columns}");
@@ -202,17 +242,40 @@ fn row_fault(raw: &reader::RawRow, file: &reader::File) -> Option<FieldError> {
 }
 
 fn row(line: usize, record: &StringRecord, file: &reader::File) -> Row {
-    let cells = || file.columns.iter().copied().zip(record.iter().map(cells::restore));
-    let code = cells().find(|(column, _)| column.kind == Kind::Currency).map(|(_, cell)| cell.trim());
-    let context =
-        Context { currency: code.and_then(|code| code.parse().ok()), decimal_comma: file.decimal_comma };
-    let mut row = Row { line, external_id: None, fields: Vec::new(), errors: Vec::new() };
+    let cells = || {
+        file.columns
+            .iter()
+            .copied()
+            .zip(record.iter().map(cells::restore))
+    };
+    let code = cells()
+        .find(|(column, _)| column.kind == Kind::Currency)
+        .map(|(_, cell)| cell.trim());
+    let context = Context {
+        currency: code.and_then(|code| code.parse().ok()),
+        decimal_comma: file.decimal_comma,
+    };
+    let mut row = Row {
+        line,
+        external_id: None,
+        fields: Vec::new(),
+        errors: Vec::new(),
+    };
     for (column, cell) in cells() {
-        let empty = if column.kind == Kind::Text { cell.is_empty() } else { cell.trim().is_empty() };
+        let empty = if column.kind == Kind::Text {
+            cell.is_empty()
+        } else {
+            cell.trim().is_empty()
+        };
         if empty && column.required {
-            row.errors.push(at(column.name, "required", "must not be empty".into()));
+            row.errors
+                .push(at(column.name, "required", "must not be empty".into()));
         } else if column.kind == Kind::Currency && context.currency.is_none() {
-            row.errors.push(at(column.name, "currency", "must be an ISO 4217 code such as USD".into()));
+            row.errors.push(at(
+                column.name,
+                "currency",
+                "must be an ISO 4217 code such as USD".into(),
+            ));
         } else if empty {
             row.fields.push((column.name, None));
         } else {
@@ -225,7 +288,8 @@ fn row(line: usize, record: &StringRecord, file: &reader::File) -> Row {
     // The fields have their currency with each amount.
     row.fields.retain(|(name, _)| *name != "currency");
     let external_id = row.fields.iter().find(|(name, _)| *name == "external_id");
-    row.external_id = external_id.and_then(|(_, value)| value.as_ref()?.as_str().map(str::to_owned));
+    row.external_id =
+        external_id.and_then(|(_, value)| value.as_ref()?.as_str().map(str::to_owned));
     row
 }
 
@@ -233,19 +297,32 @@ fn row(line: usize, record: &StringRecord, file: &reader::File) -> Row {
 fn refuse_repeated(rows: &mut [Row]) {
     let mut first = HashMap::new();
     for row in rows {
-        let Some(external_id) = &row.external_id else { continue };
+        let Some(external_id) = &row.external_id else {
+            continue;
+        };
         let line = *first.entry(external_id.clone()).or_insert(row.line);
         if line != row.line {
-            row.errors.push(at("external_id", "repeated", format!("is on line {line} already")));
+            row.errors.push(at(
+                "external_id",
+                "repeated",
+                format!("is on line {line} already"),
+            ));
         }
     }
 }
 
-fn by_external_id(things: &[impl Serialize]) -> Result<HashMap<String, Map<String, Value>>, Problem> {
+fn by_external_id(
+    things: &[impl Serialize],
+) -> Result<HashMap<String, Map<String, Value>>, Problem> {
     let mut found = HashMap::new();
     for thing in things {
         if let Value::Object(fields) = serde_json::to_value(thing).map_err(anyhow::Error::from)? {
-            found.extend(fields["external_id"].as_str().map(str::to_owned).map(|id| (id, fields)));
+            found.extend(
+                fields["external_id"]
+                    .as_str()
+                    .map(str::to_owned)
+                    .map(|id| (id, fields)),
+            );
         }
     }
     Ok(found)
@@ -256,15 +333,25 @@ fn outcome(
     read_only: &[&str],
     new: &impl Serialize,
 ) -> Result<ImportOutcome, Problem> {
-    let Some(before) = before else { return Ok(ImportOutcome::Created) };
+    let Some(before) = before else {
+        return Ok(ImportOutcome::Created);
+    };
     let new = serde_json::to_value(new).map_err(anyhow::Error::from)?;
     let same = new == Value::Object(writable(before, read_only));
-    Ok(if same { ImportOutcome::Unchanged } else { ImportOutcome::Updated })
+    Ok(if same {
+        ImportOutcome::Unchanged
+    } else {
+        ImportOutcome::Updated
+    })
 }
 
 fn writable(fields: &Map<String, Value>, read_only: &[&str]) -> Map<String, Value> {
-    let fields = fields.iter().filter(|(name, _)| !read_only.contains(&name.as_str()));
-    fields.map(|(name, value)| (name.clone(), value.clone())).collect()
+    let fields = fields
+        .iter()
+        .filter(|(name, _)| !read_only.contains(&name.as_str()));
+    fields
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }
 
 fn id_of(fields: &Map<String, Value>) -> Option<Uuid> {
@@ -272,12 +359,23 @@ fn id_of(fields: &Map<String, Value>) -> Option<Uuid> {
 }
 
 fn at(column: &str, code: &'static str, detail: String) -> FieldError {
-    FieldError::new(&if column.is_empty() { String::new() } else { format!("/{column}") }, code, detail)
+    FieldError::new(
+        &if column.is_empty() {
+            String::new()
+        } else {
+            format!("/{column}")
+        },
+        code,
+        detail,
+    )
 }
 
 /// `#/hire_fee/amount` is in the column `#/hire_fee`.
 fn of_column(error: FieldError) -> FieldError {
     let pointer = error.pointer.unwrap_or_default();
     let column = pointer.split('/').take(2).collect::<Vec<_>>().join("/");
-    FieldError { pointer: Some(column), ..error }
+    FieldError {
+        pointer: Some(column),
+        ..error
+    }
 }

@@ -21,7 +21,12 @@ pub use cells::{Column, Kind};
 /// A lower-case word such as `gluten_free`. Capitals, spaces and hyphens are understood:
 /// `Gluten free` is kept as `gluten_free`.
 #[derive(ToSchema)]
-#[schema(min_length = 1, max_length = 50, pattern = r"^[^|]*[^|\s][^|]*$", example = "gluten_free")]
+#[schema(
+    min_length = 1,
+    max_length = 50,
+    pattern = r"^[^|]*[^|\s][^|]*$",
+    example = "gluten_free"
+)]
 pub struct Word(#[expect(dead_code, reason = "only its schema is used")] String);
 
 /// How an export is written.
@@ -43,7 +48,9 @@ impl<S: Send + Sync> axum::extract::FromRequest<S> for Csv {
 
     async fn from_request(request: axum::extract::Request, state: &S) -> Result<Self, Problem> {
         let content_type = request.headers().get(axum::http::header::CONTENT_TYPE);
-        let essence = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let essence = content_type
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
         let essence = essence.split(';').next().unwrap_or_default().trim();
         if !essence.eq_ignore_ascii_case("text/csv") {
             return Err(Problem::UnsupportedMediaType("text/csv"));
@@ -60,7 +67,11 @@ pub fn city_key(city: &str) -> String {
 /// The most that something may cost, in minor units: without a currency it says nothing.
 pub fn price_cap(amount: Option<i64>, currency: Option<Currency>) -> Result<Option<i64>, Problem> {
     if amount.is_some() && currency.is_none() {
-        return Err(Problem::parameter("currency", "required", "a price needs its currency"));
+        return Err(Problem::parameter(
+            "currency",
+            "required",
+            "a price needs its currency",
+        ));
     }
     Ok(amount)
 }
@@ -73,7 +84,10 @@ pub fn search_text<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
 /// The zone's name in its usual spelling; unknown ones unchanged, validation refuses them.
 pub fn time_zone_name(name: &str) -> String {
     let zone = TimeZone::get(name).ok();
-    zone.as_ref().and_then(TimeZone::iana_name).unwrap_or(name).to_owned()
+    zone.as_ref()
+        .and_then(TimeZone::iana_name)
+        .unwrap_or(name)
+        .to_owned()
 }
 
 /// Validates an IANA time zone name.
@@ -81,7 +95,10 @@ pub fn time_zone(name: &str) -> Result<(), ValidationError> {
     if TimeZone::get(name).is_ok_and(|zone| !zone.is_unknown()) {
         return Ok(());
     }
-    Err(error("time_zone", "must be an IANA time zone such as America/Los_Angeles"))
+    Err(error(
+        "time_zone",
+        "must be an IANA time zone such as America/Los_Angeles",
+    ))
 }
 
 /// Validates the form of an ISO 3166-1 code.
@@ -89,12 +106,17 @@ pub fn country(code: &str) -> Result<(), ValidationError> {
     if code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_uppercase()) {
         return Ok(());
     }
-    Err(error("country", "must be two capital letters (ISO 3166-1) such as US"))
+    Err(error(
+        "country",
+        "must be two capital letters (ISO 3166-1) such as US",
+    ))
 }
 
 /// Validates words as in [`Word`]. A `|` would part them in a CSV cell.
 pub fn words(words: &[String]) -> Result<(), ValidationError> {
-    let fits = |word: &String| !word.trim().is_empty() && word.chars().count() <= 50 && !word.contains('|');
+    let fits = |word: &String| {
+        !word.trim().is_empty() && word.chars().count() <= 50 && !word.contains('|')
+    };
     if words.iter().all(fits) {
         return Ok(());
     }

@@ -35,14 +35,21 @@ pub fn read(csv: &[u8], known: &'static [Column]) -> Result<File, Problem> {
     let text = decode(csv)?;
     let (delimiter, header) = header(text, known)?;
     let columns = columns(&header, known)?;
-    Ok(File { columns, decimal_comma: delimiter == b';', rows: rows(text, delimiter)? })
+    Ok(File {
+        columns,
+        decimal_comma: delimiter == b';',
+        rows: rows(text, delimiter)?,
+    })
 }
 
 fn decode(csv: &[u8]) -> Result<&str, Problem> {
     let text = std::str::from_utf8(csv).map_err(|error| {
         let good = csv.get(..error.valid_up_to()).unwrap_or_default();
-        let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
-        let detail = format!("line {line}, byte {}: not UTF-8; save the file as CSV UTF-8", good.len() + 1);
+        let line = good.split(|byte| *byte == b'\n').count();
+        let detail = format!(
+            "line {line}, byte {}: not UTF-8; save the file as CSV UTF-8",
+            good.len() + 1
+        );
         Problem::Malformed(&kinds::MALFORMED_REQUEST, detail, Vec::new())
     })?;
     Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
@@ -52,10 +59,18 @@ fn decode(csv: &[u8]) -> Result<&str, Problem> {
 fn header(text: &str, known: &[Column]) -> Result<(u8, Vec<String>), Problem> {
     let mut best = (0, b',', Vec::new());
     for delimiter in DELIMITERS {
-        let mut reader = ReaderBuilder::new().delimiter(delimiter).from_reader(text.as_bytes());
+        let mut reader = ReaderBuilder::new()
+            .delimiter(delimiter)
+            .from_reader(text.as_bytes());
         let names = reader.headers().map_err(unreadable)?;
-        let names: Vec<_> = names.iter().map(|name| name.trim().to_ascii_lowercase()).collect();
-        let hits = names.iter().filter(|name| known.iter().any(|column| column.name == name.as_str())).count();
+        let names: Vec<_> = names
+            .iter()
+            .map(|name| name.trim().to_ascii_lowercase())
+            .collect();
+        let hits = names
+            .iter()
+            .filter(|name| known.iter().any(|column| column.name == name.as_str()))
+            .count();
         if best.2.is_empty() || hits > best.0 {
             best = (hits, delimiter, names);
         }
@@ -68,25 +83,50 @@ fn columns(header: &[String], known: &'static [Column]) -> Result<Vec<&'static C
     let mut found: Vec<&Column> = Vec::new();
     for name in header {
         match known.iter().find(|column| column.name == name) {
-            None => errors.push(at(name, "unknown_column", format!("there is no column {name:?}"))),
+            None => errors.push(at(
+                name,
+                "unknown_column",
+                format!("there is no column {name:?}"),
+            )),
             Some(column) if found.iter().any(|other| other.name == name) => {
-                errors.push(at(column.name, "repeated_column", format!("the column {name:?} is there twice")));
+                errors.push(at(
+                    column.name,
+                    "repeated_column",
+                    format!("the column {name:?} is there twice"),
+                ));
             }
             Some(column) => found.push(column),
         }
     }
-    let missing = known.iter().filter(|column| column.required && !header.iter().any(|name| name == column.name));
+    let missing = known
+        .iter()
+        .filter(|column| column.required && !header.iter().any(|name| name == column.name));
     errors.extend(missing.map(|column| {
-        at(column.name, "missing_column", format!("the column {:?} is missing", column.name))
+        at(
+            column.name,
+            "missing_column",
+            format!("the column {:?} is missing", column.name),
+        )
     }));
-    if errors.is_empty() { Ok(found) } else { Err(Problem::Invalid(errors)) }
+    if errors.is_empty() {
+        Ok(found)
+    } else {
+        Err(Problem::Invalid(errors))
+    }
 }
 
 fn rows(text: &str, delimiter: u8) -> Result<Vec<RawRow>, Problem> {
-    let mut reader = ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(text.as_bytes());
+    let mut reader = ReaderBuilder::new()
+        .delimiter(delimiter)
+        .flexible(true)
+        .from_reader(text.as_bytes());
     reader.headers().map_err(unreadable)?;
     let mut rows = Vec::new();
-    let mut lines = Lines { text, offset: 0, line: 1 };
+    let mut lines = Lines {
+        text,
+        offset: 0,
+        line: 1,
+    };
     let mut cells = StringRecord::new();
     loop {
         let start = offset(reader.position());
@@ -98,11 +138,21 @@ fn rows(text: &str, delimiter: u8) -> Result<Vec<RawRow>, Problem> {
             continue;
         }
         if rows.len() == MAX_ROWS {
-            return Err(Problem::field("", "too_many_rows", format!("has more than {MAX_ROWS} rows")));
+            return Err(Problem::field(
+                "",
+                "too_many_rows",
+                format!("has more than {MAX_ROWS} rows"),
+            ));
         }
-        let raw = text.get(start..offset(reader.position())).unwrap_or_default();
+        let raw = text
+            .get(start..offset(reader.position()))
+            .unwrap_or_default();
         let open_quote = raw.bytes().filter(|byte| *byte == b'"').count() % 2 == 1;
-        rows.push(RawRow { line: lines.at(start), cells: cells.clone(), open_quote });
+        rows.push(RawRow {
+            line: lines.at(start),
+            cells: cells.clone(),
+            open_quote,
+        });
     }
 }
 
@@ -131,12 +181,23 @@ fn offset(position: &Position) -> usize {
 }
 
 fn at(column: &str, code: &'static str, detail: String) -> FieldError {
-    FieldError::new(&format!("/{}", column.replace('~', "~0").replace('/', "~1")), code, detail)
+    FieldError::new(
+        &format!("/{}", column.replace('~', "~0").replace('/', "~1")),
+        code,
+        detail,
+    )
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the signature that map_err calls")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the signature that map_err calls"
+)]
 fn unreadable(error: csv::Error) -> Problem {
-    Problem::Malformed(&kinds::MALFORMED_REQUEST, format!("not CSV: {error}"), Vec::new())
+    Problem::Malformed(
+        &kinds::MALFORMED_REQUEST,
+        format!("not CSV: {error}"),
+        Vec::new(),
+    )
 }
 
 #[cfg(test)]
@@ -152,13 +213,19 @@ mod tests {
 
     fn lines(csv: &str) -> Vec<(usize, Vec<String>)> {
         let rows = read(csv.as_bytes(), &COLUMNS).unwrap().rows;
-        rows.iter().map(|row| (row.line, row.cells.iter().map(str::to_owned).collect())).collect()
+        rows.iter()
+            .map(|row| (row.line, row.cells.iter().map(str::to_owned).collect()))
+            .collect()
     }
 
     fn refusal(csv: &[u8]) -> String {
         match read(csv, &COLUMNS).unwrap_err() {
             Problem::Malformed(_, detail, _) => detail,
-            Problem::Invalid(errors) => errors.into_iter().map(|error| error.detail).collect::<Vec<_>>().join("; "),
+            Problem::Invalid(errors) => errors
+                .into_iter()
+                .map(|error| error.detail)
+                .collect::<Vec<_>>()
+                .join("; "),
             other => panic!("{other:?}"),
         }
     }
@@ -176,7 +243,11 @@ mod tests {
     fn the_delimiter_is_found_by_the_header() {
         for delimiter in [",", ";", "\t"] {
             let csv = ["name", "external_id"].join(delimiter) + "\n" + &["a", "1"].join(delimiter);
-            assert_eq!(lines(&csv), [(2, vec!["a".to_owned(), "1".to_owned()])], "{delimiter:?}");
+            assert_eq!(
+                lines(&csv),
+                [(2, vec!["a".to_owned(), "1".to_owned()])],
+                "{delimiter:?}"
+            );
         }
     }
 
@@ -209,6 +280,11 @@ mod tests {
     fn an_open_quotation_mark_is_seen() {
         let file = read(b"external_id,name\n1,\"a\n2,b\n", &COLUMNS).unwrap();
         assert!(file.rows[0].open_quote);
-        assert!(!read(b"external_id,name\n1,\"a \"\"b\"\"\"\n", &COLUMNS).unwrap().rows[0].open_quote);
+        assert!(
+            !read(b"external_id,name\n1,\"a \"\"b\"\"\"\n", &COLUMNS)
+                .unwrap()
+                .rows[0]
+                .open_quote
+        );
     }
 }

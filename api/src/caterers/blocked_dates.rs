@@ -13,7 +13,10 @@ use crate::{
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(list_caterer_blocked_dates, create_caterer_blocked_date))
+        .routes(routes!(
+            list_caterer_blocked_dates,
+            create_caterer_blocked_date
+        ))
         .routes(routes!(delete_caterer_blocked_date))
 }
 
@@ -45,7 +48,7 @@ async fn create_caterer_blocked_date(
     blocked_dates::create(work, organization_id, Entry::Caterer(id), &new).await
 }
 
-/// Free blocked days again. They have one version, so their ETag is always `"1"`.
+/// Free blocked days again. They have one version, so their `ETag` is always `"1"`.
 #[utoipa::path(delete, path = "/v1/caterers/{caterer_id}/blocked-dates/{blocked_date_id}", tag = "caterers",
     params(("caterer_id" = Uuid, Path, description = "The caterer."),
            ("blocked_date_id" = Uuid, Path, description = "The blocked days.")),
@@ -58,5 +61,12 @@ async fn delete_caterer_blocked_date(
 ) -> Result<Response, Problem> {
     let organization_id = access.organization_id();
     let work = access.begin(&app).await?;
-    blocked_dates::delete(work, organization_id, Entry::Caterer(caterer_id), id, &if_match).await
+    blocked_dates::delete(
+        work,
+        organization_id,
+        Entry::Caterer(caterer_id),
+        id,
+        &if_match,
+    )
+    .await
 }

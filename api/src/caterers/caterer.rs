@@ -105,7 +105,7 @@ pub struct NewCaterer {
     #[schema(minimum = 0, maximum = 100, default = 50)]
     pub rating: i16,
     /// All prices of a caterer are in one currency.
-    #[validate(nested)]
+    #[validate(nested, custom(function = crate::money::per_guest))]
     pub price_per_guest: Money,
     /// The least that the food costs. None when left out.
     #[validate(nested)]
@@ -152,6 +152,7 @@ pub struct NewCaterer {
 
 impl NewCaterer {
     /// As it is kept: words and zone in their usual spelling, prices that were left out as zero.
+    #[must_use]
     pub fn normalized(mut self) -> Self {
         let nothing = Money::new(0, self.price_per_guest.currency);
         self.minimum_order.get_or_insert(nothing);
@@ -173,7 +174,11 @@ impl NewCaterer {
 /// What validation by field cannot see.
 fn consistent(new: &NewCaterer) -> Result<(), ValidationError> {
     let optional = [&new.minimum_order, &new.delivery_fee];
-    one_currency([&new.price_per_guest].into_iter().chain(optional.into_iter().flatten()))?;
+    one_currency(
+        [&new.price_per_guest]
+            .into_iter()
+            .chain(optional.into_iter().flatten()),
+    )?;
     if new.minimum_guests > new.maximum_guests {
         let message = "minimum_guests must not be above maximum_guests";
         return Err(ValidationError::new("range").with_message(message.into()));

@@ -21,12 +21,12 @@ use crate::{
 };
 
 mod blocked_dates;
+mod caterer;
 mod csv;
 mod filter;
 pub mod queries;
-mod caterer;
+pub use caterer::{Caterer, NewCaterer};
 pub use filter::CatererFilter;
-pub use caterer::{NewCaterer, Caterer};
 
 /// What `NewCaterer` cannot set.
 const READ_ONLY: &[&str] = &["id", "version", "created_at", "updated_at"];
@@ -50,7 +50,14 @@ async fn list_caterers(
     list: List<CatererFilter>,
 ) -> Result<Response, Problem> {
     let criteria = list.filter.criteria()?;
-    let caterers = queries::list(&app.db, access.organization_id(), &criteria, list.after()?, list.fetch()).await?;
+    let caterers = queries::list(
+        &app.db,
+        access.organization_id(),
+        &criteria,
+        list.after()?,
+        list.fetch(),
+    )
+    .await?;
     Ok(list.page(caterers, |caterer| caterer.id))
 }
 
@@ -66,8 +73,19 @@ async fn create_caterer(
     let mut work = access.begin(&app).await?;
     let id = work.new_id();
     let caterer = save(&mut work, organization_id, id, new).await?;
-    work.audit("caterer.created", ("caterer", id), None::<&()>, Some(&caterer)).await?;
-    work.commit(Answer::created(format!("/v1/caterers/{id}"), caterer.version, &caterer)?).await
+    work.audit(
+        "caterer.created",
+        ("caterer", id),
+        None::<&()>,
+        Some(&caterer),
+    )
+    .await?;
+    work.commit(Answer::created(
+        format!("/v1/caterers/{id}"),
+        caterer.version,
+        &caterer,
+    )?)
+    .await
 }
 
 /// Get a caterer.
@@ -99,8 +117,20 @@ async fn update_caterer(
     let mut work = access.begin(&app).await?;
     let current = queries::lock(&mut work, organization_id, id).await?;
     if_match.check(current.version)?;
-    let caterer = save(&mut work, organization_id, id, patch.apply(&current, READ_ONLY)?).await?;
-    work.audit("caterer.updated", ("caterer", id), Some(&current), Some(&caterer)).await?;
+    let caterer = save(
+        &mut work,
+        organization_id,
+        id,
+        patch.apply(&current, READ_ONLY)?,
+    )
+    .await?;
+    work.audit(
+        "caterer.updated",
+        ("caterer", id),
+        Some(&current),
+        Some(&caterer),
+    )
+    .await?;
     work.commit(Answer::ok(caterer.version, &caterer)?).await
 }
 
@@ -118,8 +148,16 @@ async fn delete_caterer(
     let mut work = access.begin(&app).await?;
     let current = queries::lock(&mut work, organization_id, id).await?;
     if_match.check(current.version)?;
-    queries::delete(&mut work, organization_id, id).await.on_constraint(named)?;
-    work.audit("caterer.deleted", ("caterer", id), Some(&current), None::<&()>).await?;
+    queries::delete(&mut work, organization_id, id)
+        .await
+        .on_constraint(named)?;
+    work.audit(
+        "caterer.deleted",
+        ("caterer", id),
+        Some(&current),
+        None::<&()>,
+    )
+    .await?;
     work.commit(Answer::no_content()).await
 }
 
@@ -148,13 +186,22 @@ async fn import_caterers(
 }
 
 /// Puts the rows of a CSV file that hold into a change, as `import_caterers` does.
-pub async fn import(work: &mut Work, organization_id: Uuid, csv: &[u8]) -> Result<ImportReport, Problem> {
+pub async fn import(
+    work: &mut Work,
+    organization_id: Uuid,
+    csv: &[u8],
+) -> Result<ImportReport, Problem> {
     let import = Import::read(csv, csv::COLUMNS)?;
-    let current = queries::lock_by_external_id(work, organization_id, &import.external_ids()).await?;
-    let (writes, items) = import.meet(&current, READ_ONLY, NewCaterer::normalized, || work.new_id())?;
+    let current =
+        queries::lock_by_external_id(work, organization_id, &import.external_ids()).await?;
+    let met = import.meet(&current, READ_ONLY, NewCaterer::normalized, || {
+        work.new_id()
+    })?;
     let now = work.now;
-    queries::save(work, organization_id, &writes, now).await.on_constraint(raced)?;
-    ImportReport::record(work, organization_id, "caterer.imported", items).await
+    queries::save(work, organization_id, &met.writes, now)
+        .await
+        .on_constraint(raced)?;
+    ImportReport::record(work, organization_id, "caterer.imported", met.items).await
 }
 
 /// Export all caterers as CSV.
@@ -171,23 +218,43 @@ async fn export_caterers(
     let organization_id = access.organization_id();
     let page = move |after| {
         let db = app.db.clone();
-        async move { queries::list(&db, organization_id, &filter::Criteria::default(), after, export::PAGE).await }
+        async move {
+            queries::list(
+                &db,
+                organization_id,
+                &filter::Criteria::default(),
+                after,
+                export::PAGE,
+            )
+            .await
+        }
     };
     export::download("caterers.csv", csv::COLUMNS, options.bom, page).await
 }
 
-async fn save(work: &mut Work, organization_id: Uuid, id: Uuid, new: NewCaterer) -> Result<Caterer, Problem> {
+async fn save(
+    work: &mut Work,
+    organization_id: Uuid,
+    id: Uuid,
+    new: NewCaterer,
+) -> Result<Caterer, Problem> {
     let now = work.now;
-    queries::save(work, organization_id, &[(id, new.normalized())], now).await.on_constraint(named)?;
+    queries::save(work, organization_id, &[(id, new.normalized())], now)
+        .await
+        .on_constraint(named)?;
     Ok(queries::get(&mut **work, organization_id, id).await?)
 }
 
 fn named(constraint: &str) -> Option<Problem> {
     match constraint {
-        "caterer_external_id_once" => {
-            Some(Problem::conflict(&kinds::ALREADY_EXISTS, "another caterer has this external_id"))
-        }
-        "booking_caterer" => Some(Problem::conflict(&kinds::IN_USE, "the caterer has bookings")),
+        "caterer_external_id_once" => Some(Problem::conflict(
+            &kinds::ALREADY_EXISTS,
+            "another caterer has this external_id",
+        )),
+        "booking_caterer" => Some(Problem::conflict(
+            &kinds::IN_USE,
+            "the caterer has bookings",
+        )),
         _ => None,
     }
 }

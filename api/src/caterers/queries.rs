@@ -65,14 +65,25 @@ pub async fn list(
     .await
 }
 
-pub async fn get(db: impl PgExecutor<'_>, organization_id: Uuid, id: Uuid) -> sqlx::Result<Caterer> {
-    by_ids(db, organization_id, &[id]).await?.pop().ok_or(sqlx::Error::RowNotFound)
+pub async fn get(
+    db: impl PgExecutor<'_>,
+    organization_id: Uuid,
+    id: Uuid,
+) -> sqlx::Result<Caterer> {
+    by_ids(db, organization_id, &[id])
+        .await?
+        .pop()
+        .ok_or(sqlx::Error::RowNotFound)
 }
 
 pub async fn lock(db: &mut PgConnection, organization_id: Uuid, id: Uuid) -> sqlx::Result<Caterer> {
-    sqlx::query!("SELECT FROM caterers WHERE organization_id = $1 AND id = $2 FOR UPDATE", organization_id, id)
-        .fetch_one(&mut *db)
-        .await?;
+    sqlx::query!(
+        "SELECT FROM caterers WHERE organization_id = $1 AND id = $2 FOR UPDATE",
+        organization_id,
+        id
+    )
+    .fetch_one(&mut *db)
+    .await?;
     get(db, organization_id, id).await
 }
 
@@ -92,7 +103,11 @@ pub async fn lock_by_external_id(
     by_ids(db, organization_id, &ids).await
 }
 
-async fn by_ids(db: impl PgExecutor<'_>, organization_id: Uuid, ids: &[Uuid]) -> sqlx::Result<Vec<Caterer>> {
+async fn by_ids(
+    db: impl PgExecutor<'_>,
+    organization_id: Uuid,
+    ids: &[Uuid],
+) -> sqlx::Result<Vec<Caterer>> {
     sqlx::query_as!(
         Caterer,
         r#"SELECT id, external_id, name, description, city, country, latitude, longitude, time_zone,
@@ -119,7 +134,10 @@ pub async fn save(
     now: Timestamp,
 ) -> sqlx::Result<()> {
     for chunk in caterers.chunks(CHUNK) {
-        let rows: Vec<_> = chunk.iter().map(|(id, caterer)| row(*id, caterer)).collect();
+        let rows: Vec<_> = chunk
+            .iter()
+            .map(|(id, caterer)| row(*id, caterer))
+            .collect();
         sqlx::query!(
             "INSERT INTO caterers AS c (organization_id, id, external_id, name, description, city, country, latitude,
                  longitude, time_zone, delivery_radius_km, cuisines, dietary_options, rating, currency,
@@ -168,8 +186,12 @@ fn row(id: Uuid, caterer: &NewCaterer) -> Value {
 }
 
 pub async fn delete(db: &mut PgConnection, organization_id: Uuid, id: Uuid) -> sqlx::Result<()> {
-    sqlx::query!("DELETE FROM caterers WHERE organization_id = $1 AND id = $2", organization_id, id)
-        .execute(db)
-        .await?;
+    sqlx::query!(
+        "DELETE FROM caterers WHERE organization_id = $1 AND id = $2",
+        organization_id,
+        id
+    )
+    .execute(db)
+    .await?;
     Ok(())
 }

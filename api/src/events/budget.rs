@@ -59,16 +59,31 @@ pub async fn get_event_budget(
     {
         currencies.push(compare(Some(planned), planned.currency, 0, 0, 0));
     }
-    Answer::plain(&EventBudget { event_id: id, currencies })
+    Answer::plain(&EventBudget {
+        event_id: id,
+        currencies,
+    })
 }
 
 fn budget(sums: &queries::Sums, planned: Option<Money>) -> Result<CurrencyBudget, Problem> {
     let currency: Currency = sums.currency.parse().map_err(anyhow::Error::msg)?;
     let planned = planned.filter(|planned| planned.currency == currency);
-    Ok(compare(planned, currency, sums.held, sums.committed, sums.paid))
+    Ok(compare(
+        planned,
+        currency,
+        sums.held,
+        sums.committed,
+        sums.paid,
+    ))
 }
 
-fn compare(planned: Option<Money>, currency: Currency, held: i64, committed: i64, paid: i64) -> CurrencyBudget {
+fn compare(
+    planned: Option<Money>,
+    currency: Currency,
+    held: i64,
+    committed: i64,
+    paid: i64,
+) -> CurrencyBudget {
     let money = |amount| Money::new(amount, currency);
     let left = planned.map(|planned| planned.amount - held - committed);
     CurrencyBudget {

@@ -10,7 +10,7 @@ use validator::Validate;
 
 use crate::{
     access::{Access, ReadEvents, WriteEvents},
-    civil,
+    catalogue, civil,
     extract::{IfMatch, Json, MergePatch, Path},
     money::Money,
     page::{List, Page},
@@ -94,8 +94,15 @@ pub struct Event {
 }
 
 /// What `NewEvent` cannot set.
-const READ_ONLY: &[&str] =
-    &["id", "status", "starts_at", "ends_at", "version", "created_at", "updated_at"];
+const READ_ONLY: &[&str] = &[
+    "id",
+    "status",
+    "starts_at",
+    "ends_at",
+    "version",
+    "created_at",
+    "updated_at",
+];
 
 #[derive(Debug, Clone, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -104,8 +111,8 @@ const READ_ONLY: &[&str] =
     "time_zone": "Europe/Lisbon", "duration_minutes": 240, "capacity": 40
 }))]
 pub struct NewEvent {
-    #[validate(length(min = 1, max = 200))]
-    #[schema(min_length = 1, max_length = 200)]
+    #[validate(length(min = 1, max = 200), custom(function = crate::text::not_blank))]
+    #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
     pub title: String,
     /// `OTHER` when left out.
     #[serde(default = "other")]
@@ -117,7 +124,7 @@ pub struct NewEvent {
         pattern = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2})?$")]
     pub local_start: DateTime,
     /// IANA time zone.
-    #[validate(length(min = 1, max = 64))]
+    #[validate(length(min = 1, max = 64), custom(function = catalogue::time_zone))]
     #[schema(min_length = 1, max_length = 64, example = "Europe/Lisbon")]
     pub time_zone: String,
     /// Which one is meant where a clock is set back and the wall time happens twice; the earlier
@@ -173,8 +180,14 @@ async fn list_events(
     access: Access<ReadEvents>,
     list: List<EventFilter>,
 ) -> Result<Response, Problem> {
-    let events =
-        queries::list(&app.db, access.organization_id(), &list.filter, list.after()?, list.fetch()).await?;
+    let events = queries::list(
+        &app.db,
+        access.organization_id(),
+        &list.filter,
+        list.after()?,
+        list.fetch(),
+    )
+    .await?;
     Ok(list.page(events, |event| (event.starts_at, event.id)))
 }
 
@@ -189,7 +202,12 @@ async fn create_event(
     let organization_id = access.organization_id();
     let mut work = access.begin(&app).await?;
     let event = create(&mut work, organization_id, &new, EventStatus::Draft).await?;
-    work.commit(Answer::created(format!("/v1/events/{}", event.id), event.version, &event)?).await
+    work.commit(Answer::created(
+        format!("/v1/events/{}", event.id),
+        event.version,
+        &event,
+    )?)
+    .await
 }
 
 /// Puts an event into a change.
@@ -202,7 +220,8 @@ pub async fn create(
     let time = WallTime::resolve(new)?;
     let (id, now) = (work.new_id(), work.now);
     let event = queries::insert(work, organization_id, id, new, &time, status, now).await?;
-    work.audit("event.created", ("event", id), None::<&()>, Some(&event)).await?;
+    work.audit("event.created", ("event", id), None::<&()>, Some(&event))
+        .await?;
     Ok(event)
 }
 
@@ -235,19 +254,24 @@ async fn update_event(
     let mut work = access.begin(&app).await?;
     let current = queries::lock(&mut work, organization_id, id).await?;
     if_match.check(current.version)?;
-    if matches!(current.status, EventStatus::Completed | EventStatus::Cancelled) {
+    if matches!(
+        current.status,
+        EventStatus::Completed | EventStatus::Cancelled
+    ) {
         return Err(over(&current));
     }
     let new: NewEvent = patch.apply(&current, READ_ONLY)?;
     let time = WallTime::resolve(&new)?;
-    let moved = time.starts_at != current.starts_at.to_jiff() || time.ends_at != current.ends_at.to_jiff();
+    let moved =
+        time.starts_at != current.starts_at.to_jiff() || time.ends_at != current.ends_at.to_jiff();
     if moved && queries::has_live_bookings(&mut work, organization_id, id).await? {
         let detail = "the time cannot be changed while venues or caterers are booked";
         return Err(Problem::conflict(&kinds::EVENT_HAS_BOOKINGS, detail));
     }
     let now = work.now;
     let event = queries::update(&mut work, organization_id, id, &new, &time, now).await?;
-    work.audit("event.updated", ("event", id), Some(&current), Some(&event)).await?;
+    work.audit("event.updated", ("event", id), Some(&current), Some(&event))
+        .await?;
     work.commit(Answer::ok(event.version, &event)?).await
 }
 
@@ -265,11 +289,14 @@ async fn delete_event(
     let mut work = access.begin(&app).await?;
     let current = queries::lock(&mut work, organization_id, id).await?;
     if_match.check(current.version)?;
-    queries::delete(&mut work, organization_id, id).await.on_constraint(|name| {
-        let detail = "it has bookings, which are kept; cancel the event instead";
-        (name == "booking_event").then(|| Problem::conflict(&kinds::IN_USE, detail))
-    })?;
-    work.audit("event.deleted", ("event", id), Some(&current), None::<&()>).await?;
+    queries::delete(&mut work, organization_id, id)
+        .await
+        .on_constraint(|name| {
+            let detail = "it has bookings, which are kept; cancel the event instead";
+            (name == "booking_event").then(|| Problem::conflict(&kinds::IN_USE, detail))
+        })?;
+    work.audit("event.deleted", ("event", id), Some(&current), None::<&()>)
+        .await?;
     work.commit(Answer::no_content()).await
 }
 
@@ -291,5 +318,6 @@ pub fn phone(number: &str) -> Result<(), validator::ValidationError> {
     if valid {
         return Ok(());
     }
-    Err(validator::ValidationError::new("phone").with_message("must be E.164, such as +14155550123".into()))
+    Err(validator::ValidationError::new("phone")
+        .with_message("must be E.164, such as +14155550123".into()))
 }

@@ -182,9 +182,13 @@ pub async fn set_status(
 }
 
 pub async fn delete(db: &mut PgConnection, organization_id: Uuid, id: Uuid) -> sqlx::Result<()> {
-    sqlx::query!("DELETE FROM events WHERE organization_id = $1 AND id = $2", organization_id, id)
-        .execute(db)
-        .await?;
+    sqlx::query!(
+        "DELETE FROM events WHERE organization_id = $1 AND id = $2",
+        organization_id,
+        id
+    )
+    .execute(db)
+    .await?;
     Ok(())
 }
 

@@ -43,7 +43,14 @@ pub async fn publish_event(
     access: Access<WriteEvents>,
     Path(id): Path<Uuid>,
 ) -> Result<Response, Problem> {
-    step(app, access, id, EventStatus::Planned, EventStatus::Published).await
+    step(
+        app,
+        access,
+        id,
+        EventStatus::Planned,
+        EventStatus::Published,
+    )
+    .await
 }
 
 /// Complete a published event that has begun.
@@ -55,7 +62,14 @@ pub async fn complete_event(
     access: Access<WriteEvents>,
     Path(id): Path<Uuid>,
 ) -> Result<Response, Problem> {
-    step(app, access, id, EventStatus::Published, EventStatus::Completed).await
+    step(
+        app,
+        access,
+        id,
+        EventStatus::Published,
+        EventStatus::Completed,
+    )
+    .await
 }
 
 /// Cancel an event and all its bookings, on their terms. Needs an `Idempotency-Key`.
@@ -72,12 +86,19 @@ pub async fn cancel_event(
     let mut work = access.begin_once(&app).await?.rehearse(query.validate_only);
     bookings::lock_availability(&mut work, organization_id).await?;
     let current = queries::lock(&mut work, organization_id, id).await?;
-    if matches!(current.status, EventStatus::Completed | EventStatus::Cancelled) {
+    if matches!(
+        current.status,
+        EventStatus::Completed | EventStatus::Cancelled
+    ) {
         return Err(super::over(&current));
     }
     let bookings = bookings::cancel_all(&mut work, organization_id, &current).await?;
     let event = set(&mut work, organization_id, &current, EventStatus::Cancelled).await?;
-    work.commit(Answer::ok(event.version, &CancelledEvent { event, bookings })?).await
+    work.commit(Answer::ok(
+        event.version,
+        &CancelledEvent { event, bookings },
+    )?)
+    .await
 }
 
 async fn step(
@@ -91,18 +112,29 @@ async fn step(
     let mut work = access.begin(&app).await?;
     let current = queries::lock(&mut work, organization_id, id).await?;
     if current.status != from {
-        let detail = format!("the event is {}; this step is from {from} to {to}", current.status);
+        let detail = format!(
+            "the event is {}; this step is from {from} to {to}",
+            current.status
+        );
         return Err(Problem::conflict(&kinds::INVALID_TRANSITION, detail));
     }
     if to == EventStatus::Completed && current.starts_at.to_jiff() > work.now {
-        return Err(Problem::conflict(&kinds::INVALID_TRANSITION, "the event has not begun yet"));
+        return Err(Problem::conflict(
+            &kinds::INVALID_TRANSITION,
+            "the event has not begun yet",
+        ));
     }
     let event = set(&mut work, organization_id, &current, to).await?;
     work.commit(Answer::ok(event.version, &event)?).await
 }
 
 /// Puts a step into a change. Whether it may be taken is the caller's question.
-pub async fn set(work: &mut Work, organization_id: Uuid, current: &Event, to: EventStatus) -> Result<Event, Problem> {
+pub async fn set(
+    work: &mut Work,
+    organization_id: Uuid,
+    current: &Event,
+    to: EventStatus,
+) -> Result<Event, Problem> {
     let now = work.now;
     let event = queries::set_status(work, organization_id, current.id, to, now).await?;
     let action = match to {
@@ -112,6 +144,7 @@ pub async fn set(work: &mut Work, organization_id: Uuid, current: &Event, to: Ev
         EventStatus::Completed => "event.completed",
         EventStatus::Cancelled => "event.cancelled",
     };
-    work.audit(action, ("event", current.id), Some(current), Some(&event)).await?;
+    work.audit(action, ("event", current.id), Some(current), Some(&event))
+        .await?;
     Ok(event)
 }

@@ -36,7 +36,11 @@ impl WallTime {
     /// forward over it; the answer names the two times around the gap.
     pub fn resolve(event: &NewEvent) -> Result<Self, Problem> {
         let zone = TimeZone::get(&event.time_zone).map_err(|_| {
-            Problem::field("/time_zone", "time_zone", "must be an IANA time zone such as Europe/Lisbon")
+            Problem::field(
+                "/time_zone",
+                "time_zone",
+                "must be an IANA time zone such as Europe/Lisbon",
+            )
         })?;
         let local = event.local_start.to_jiff();
         let starts_at = match zone.to_ambiguous_timestamp(local).offset() {
@@ -47,18 +51,27 @@ impl WallTime {
             },
             AmbiguousOffset::Gap { before, after } => {
                 // Read with the offset of the other side, the time lands just before or after.
-                let around = [after, before].map(|offset| offset.to_timestamp(local).map(|t| zone.to_datetime(t)));
-                let [Ok(earlier), Ok(later)] = around else { return Err(out_of_range()) };
+                let around = [after, before]
+                    .map(|offset| offset.to_timestamp(local).map(|t| zone.to_datetime(t)));
+                let [Ok(earlier), Ok(later)] = around else {
+                    return Err(out_of_range());
+                };
                 let detail = format!(
                     "does not exist in {}: the clock is set forward over it; {earlier} and {later} do",
                     event.time_zone
                 );
-                return Err(Problem::field("/local_start", "nonexistent_local_time", detail));
+                return Err(Problem::field(
+                    "/local_start",
+                    "nonexistent_local_time",
+                    detail,
+                ));
             }
         };
         let starts_at = starts_at.map_err(|_| out_of_range())?;
         let duration = SignedDuration::from_mins(i64::from(event.duration_minutes));
-        let ends_at = starts_at.checked_add(duration).map_err(|_| out_of_range())?;
+        let ends_at = starts_at
+            .checked_add(duration)
+            .map_err(|_| out_of_range())?;
         let years = 2000..=2200;
         if !years.contains(&local.year()) {
             return Err(out_of_range());

@@ -44,8 +44,8 @@ const READ_ONLY: &[&str] = &["id", "version", "created_at", "updated_at"];
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"name": "Grace", "email": "grace@example.com", "role": "PLANNER"}))]
 pub struct NewMember {
-    #[validate(length(min = 1, max = 200))]
-    #[schema(min_length = 1, max_length = 200)]
+    #[validate(length(min = 1, max = 200), custom(function = crate::text::not_blank))]
+    #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
     pub name: String,
     /// Once in an organization, whatever its case.
     #[validate(email, length(max = 320))]
@@ -62,7 +62,13 @@ async fn list_members(
     access: Access<ReadOrganization>,
     list: List<NoFilter>,
 ) -> Result<Response, Problem> {
-    let members = queries::list(&app.db, access.organization_id(), list.after()?, list.fetch()).await?;
+    let members = queries::list(
+        &app.db,
+        access.organization_id(),
+        list.after()?,
+        list.fetch(),
+    )
+    .await?;
     Ok(list.page(members, |member| member.id))
 }
 
@@ -77,14 +83,26 @@ async fn create_member(
     let organization_id = access.organization_id();
     let mut work = access.begin(&app).await?;
     let member = create(&mut work, organization_id, &new).await?;
-    work.commit(Answer::created(format!("/v1/members/{}", member.id), member.version, &member)?).await
+    work.commit(Answer::created(
+        format!("/v1/members/{}", member.id),
+        member.version,
+        &member,
+    )?)
+    .await
 }
 
 /// Puts a member into a change.
-pub async fn create(work: &mut Work, organization_id: Uuid, new: &NewMember) -> Result<Member, Problem> {
+pub async fn create(
+    work: &mut Work,
+    organization_id: Uuid,
+    new: &NewMember,
+) -> Result<Member, Problem> {
     let (id, now) = (work.new_id(), work.now);
-    let member = queries::insert(work, organization_id, id, new, now).await.on_constraint(named)?;
-    work.audit("member.created", ("member", id), None::<&()>, Some(&member)).await?;
+    let member = queries::insert(work, organization_id, id, new, now)
+        .await
+        .on_constraint(named)?;
+    work.audit("member.created", ("member", id), None::<&()>, Some(&member))
+        .await?;
     Ok(member)
 }
 
@@ -123,8 +141,16 @@ async fn update_member(
         keep_an_owner(&owners, id)?;
     }
     let now = work.now;
-    let member = queries::update(&mut work, organization_id, id, &new, now).await.on_constraint(named)?;
-    work.audit("member.updated", ("member", id), Some(&current), Some(&member)).await?;
+    let member = queries::update(&mut work, organization_id, id, &new, now)
+        .await
+        .on_constraint(named)?;
+    work.audit(
+        "member.updated",
+        ("member", id),
+        Some(&current),
+        Some(&member),
+    )
+    .await?;
     work.commit(Answer::ok(member.version, &member)?).await
 }
 
@@ -145,18 +171,28 @@ async fn delete_member(
     if_match.check(current.version)?;
     keep_an_owner(&owners, id)?;
     queries::delete(&mut work, organization_id, id).await?;
-    work.audit("member.deleted", ("member", id), Some(&current), None::<&()>).await?;
+    work.audit(
+        "member.deleted",
+        ("member", id),
+        Some(&current),
+        None::<&()>,
+    )
+    .await?;
     work.commit(Answer::no_content()).await
 }
 
 fn keep_an_owner(owners: &[Uuid], leaving: Uuid) -> Result<(), Problem> {
     if owners == [leaving] {
-        return Err(Problem::conflict(&kinds::LAST_OWNER, kinds::LAST_OWNER.detail()));
+        return Err(Problem::conflict(
+            &kinds::LAST_OWNER,
+            kinds::LAST_OWNER.detail(),
+        ));
     }
     Ok(())
 }
 
 fn named(constraint: &str) -> Option<Problem> {
     let taken = "another member has this e-mail address";
-    (constraint == "member_email_once_per_organization").then(|| Problem::conflict(&kinds::ALREADY_EXISTS, taken))
+    (constraint == "member_email_once_per_organization")
+        .then(|| Problem::conflict(&kinds::ALREADY_EXISTS, taken))
 }

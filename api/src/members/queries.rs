@@ -105,8 +105,12 @@ pub async fn update(
 }
 
 pub async fn delete(db: &mut PgConnection, organization_id: Uuid, id: Uuid) -> sqlx::Result<()> {
-    sqlx::query!("DELETE FROM members WHERE organization_id = $1 AND id = $2", organization_id, id)
-        .execute(db)
-        .await?;
+    sqlx::query!(
+        "DELETE FROM members WHERE organization_id = $1 AND id = $2",
+        organization_id,
+        id
+    )
+    .execute(db)
+    .await?;
     Ok(())
 }

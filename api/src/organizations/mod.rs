@@ -9,7 +9,10 @@ use uuid::Uuid;
 use validator::Validate;
 
 use crate::{
-    access::{Access, ApiKeyToken, ManageOrganization, ReadOrganization, Role, Scope, ServiceAccess},
+    access::{
+        Access, ApiKeyToken, ManageOrganization, ReadOrganization, Role, Scope, SeeSelf,
+        ServiceAccess,
+    },
     api_keys::{self, NewApiKey},
     extract::{IfMatch, Json, MergePatch, Path},
     members::{self, Member, NewMember},
@@ -44,8 +47,8 @@ const READ_ONLY: &[&str] = &["id", "version", "created_at", "updated_at"];
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"name": "Acme Events"}))]
 pub struct NewOrganization {
-    #[validate(length(min = 1, max = 200))]
-    #[schema(min_length = 1, max_length = 200)]
+    #[validate(length(min = 1, max = 200), custom(function = crate::text::not_blank))]
+    #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
     pub name: String,
 }
 
@@ -54,11 +57,11 @@ pub struct NewOrganization {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"name": "Acme Events", "owner_name": "Ada", "owner_email": "ada@example.com"}))]
 pub struct NewTenant {
-    #[validate(length(min = 1, max = 200))]
-    #[schema(min_length = 1, max_length = 200)]
+    #[validate(length(min = 1, max = 200), custom(function = crate::text::not_blank))]
+    #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
     pub name: String,
-    #[validate(length(min = 1, max = 200))]
-    #[schema(min_length = 1, max_length = 200)]
+    #[validate(length(min = 1, max = 200), custom(function = crate::text::not_blank))]
+    #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
     pub owner_name: String,
     #[validate(email, length(max = 320))]
     #[schema(format = "email", max_length = 320)]
@@ -102,16 +105,39 @@ async fn create_organization(
 }
 
 /// Puts an organization, its owner and the owner's key into a change.
-pub async fn found(work: &mut Work, new: &NewTenant, token: &ApiKeyToken) -> Result<Tenant, Problem> {
+pub async fn found(
+    work: &mut Work,
+    new: &NewTenant,
+    token: &ApiKeyToken,
+) -> Result<Tenant, Problem> {
     let (id, now) = (work.new_id(), work.now);
     let organization = queries::insert(work, id, &new.name, now).await?;
     work.adopt(id);
-    work.audit("organization.created", ("organization", id), None::<&()>, Some(&organization)).await?;
-    let owner = NewMember { name: new.owner_name.clone(), email: new.owner_email.clone(), role: Role::Owner };
+    work.audit(
+        "organization.created",
+        ("organization", id),
+        None::<&()>,
+        Some(&organization),
+    )
+    .await?;
+    let owner = NewMember {
+        name: new.owner_name.clone(),
+        email: new.owner_email.clone(),
+        role: Role::Owner,
+    };
     let owner = members::create(work, id, &owner).await?;
-    let key = NewApiKey { name: "First key".into(), member_id: Some(owner.id), scopes: None, expires_at: None };
+    let key = NewApiKey {
+        name: "First key".into(),
+        member_id: Some(owner.id),
+        scopes: None,
+        expires_at: None,
+    };
     api_keys::create(work, id, owner.id, &key, token).await?;
-    Ok(Tenant { organization, owner, api_key: Some(token.expose().to_owned()) })
+    Ok(Tenant {
+        organization,
+        owner,
+        api_key: Some(token.expose().to_owned()),
+    })
 }
 
 /// Get the caller's own organization.
@@ -123,7 +149,11 @@ async fn get_organization(
     access: Access<ReadOrganization>,
     Path(id): Path<Uuid>,
 ) -> Result<Answer, Problem> {
-    let organization = own(&access, id, queries::get(&app.db, access.organization_id()).await?)?;
+    let organization = own(
+        &access,
+        id,
+        queries::get(&app.db, access.organization_id()).await?,
+    )?;
     Answer::ok(organization.version, &organization)
 }
 
@@ -146,21 +176,36 @@ async fn update_organization(
     let new: NewOrganization = patch.apply(&current, READ_ONLY)?;
     let now = work.now;
     let organization = queries::update(&mut work, id, &new.name, now).await?;
-    work.audit("organization.updated", ("organization", id), Some(&current), Some(&organization)).await?;
-    work.commit(Answer::ok(organization.version, &organization)?).await
+    work.audit(
+        "organization.updated",
+        ("organization", id),
+        Some(&current),
+        Some(&organization),
+    )
+    .await?;
+    work.commit(Answer::ok(organization.version, &organization)?)
+        .await
 }
 
 /// Who the credential speaks for, and what it may do.
 #[utoipa::path(get, path = "/v1/me", tag = "organizations",
     responses((status = 200, description = "The caller.", body = Me)))]
-async fn get_me(State(app): State<App>, access: Access<ReadOrganization>) -> Result<Answer, Problem> {
+async fn get_me(State(app): State<App>, access: Access<SeeSelf>) -> Result<Answer, Problem> {
     let organization_id = access.organization_id();
     let organization = queries::get(&app.db, organization_id).await?;
     let member = members::queries::get(&app.db, organization_id, access.person.member_id).await?;
-    Answer::plain(&Me { organization, member, scopes: access.person.scopes })
+    Answer::plain(&Me {
+        organization,
+        member,
+        scopes: access.person.scopes,
+    })
 }
 
 /// Any other organization is unknown.
 fn own<P, T>(access: &Access<P>, id: Uuid, thing: T) -> Result<T, Problem> {
-    if id == access.person.organization_id { Ok(thing) } else { Err(Problem::NotFound) }
+    if id == access.person.organization_id {
+        Ok(thing)
+    } else {
+        Err(Problem::NotFound)
+    }
 }

@@ -174,10 +174,11 @@ impl<'a> FreeDates<'a> {
         let known = &self.venues[rank];
         if known.get() == UNKNOWN {
             let claims = self.world.busy.of(listed.entry.id);
-            let free =
-                self.calendar(listed)
-                    .free(&listed.entry, self.minutes, claims, self.world.now);
-            known.set(free & !blocked_dates(&listed.entry.blocked, &self.dates));
+            let calendar = self.calendar(listed);
+            let free = calendar.free(&listed.entry, self.minutes, claims, self.world.now);
+            let zone = self.world.snapshot.zones[listed.zone].as_ref();
+            let blocked = calendar.blocked(&listed.entry.blocked, zone, self.minutes);
+            known.set(free & !blocked);
         }
         self.part(known.get(), criteria)
     }
@@ -267,6 +268,25 @@ impl Calendar {
             free &= !self.starting_between(claim.from - after, claim.until + before);
         }
         free
+    }
+
+    /// The dates on which the event would reach into blocked days, which are days of the venue's
+    /// own zone, whatever the zone of the event.
+    fn blocked(&self, days: &[(Date, Date)], zone: Option<&TimeZone>, minutes: i32) -> u128 {
+        let midnight = |date: Date| {
+            let zone = zone.cloned().unwrap_or(TimeZone::UTC);
+            zone.to_timestamp(date.at(0, 0, 0, 0))
+                .map(Timestamp::as_second)
+        };
+        days.iter().fold(0, |mask, (from, to)| {
+            let day_after = to.tomorrow().unwrap_or(Date::MAX);
+            match (midnight(*from), midnight(day_after)) {
+                (Ok(from), Ok(until)) => {
+                    mask | self.starting_between(from - i64::from(minutes) * 60, until)
+                }
+                _ => mask,
+            }
+        })
     }
 
     /// Dates whose start lies between the two seconds, neither included.

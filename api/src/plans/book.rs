@@ -74,7 +74,10 @@ pub async fn book_plan_option(
     let stored = queries::option(&mut work, organization_id, plan_id, rank).await?;
     let (brief, option) = (stored.brief.0, stored.option.0);
     if stored.expires_at.to_jiff() <= work.now || option.starts_at <= work.now {
-        return Err(Problem::conflict(&kinds::OPTION_EXPIRED, kinds::OPTION_EXPIRED.detail()));
+        return Err(Problem::conflict(
+            &kinds::OPTION_EXPIRED,
+            kinds::OPTION_EXPIRED.detail(),
+        ));
     }
     let event = if let Some(id) = new.event_id {
         existing_event(&mut work, organization_id, id, &option).await?
@@ -84,9 +87,13 @@ pub async fn book_plan_option(
     };
     let claims = claims(plan_id, &brief, &option);
     let bookings = bookings::hold(&mut work, organization_id, &event, &claims).await?;
-    app.metrics.bookings.with_label_values(&["held"]).inc_by(bookings.len() as u64);
     let location = format!("/v1/events/{}", event.id);
-    work.commit(Answer::created(location, event.version, &BookedOption { event, bookings })?).await
+    work.commit(Answer::created(
+        location,
+        event.version,
+        &BookedOption { event, bookings },
+    )?)
+    .await
 }
 
 /// An event that somebody made before: it must be at the option's time.
@@ -98,12 +105,19 @@ async fn existing_event(
 ) -> Result<Event, Problem> {
     let event = match events::queries::lock(work, organization_id, id).await {
         Err(sqlx::Error::RowNotFound) => {
-            return Err(Problem::field("/event_id", "unknown", "there is no such event"));
+            return Err(Problem::field(
+                "/event_id",
+                "unknown",
+                "there is no such event",
+            ));
         }
         event => event?,
     };
     if event.starts_at.to_jiff() != option.starts_at || event.ends_at.to_jiff() != option.ends_at {
-        let detail = format!("the event must be from {} to {}, as the option", option.starts_at, option.ends_at);
+        let detail = format!(
+            "the event must be from {} to {}, as the option",
+            option.starts_at, option.ends_at
+        );
         return Err(Problem::field("/event_id", "other_time", detail));
     }
     if event.status != EventStatus::Draft {
@@ -113,7 +127,12 @@ async fn existing_event(
 }
 
 fn event_of(brief: &Brief, option: &PlanOption, new: &NewPlanBooking) -> NewEvent {
-    let title = || format!("{} guests at {}", brief.number_of_guests, option.venue.name).chars().take(200).collect();
+    let title = || {
+        format!("{} guests at {}", brief.number_of_guests, option.venue.name)
+            .chars()
+            .take(200)
+            .collect()
+    };
     NewEvent {
         title: new.title.clone().unwrap_or_else(title),
         event_type: brief.event_type.unwrap_or(EventType::Other),
@@ -145,7 +164,14 @@ fn claims(plan_id: Uuid, brief: &Brief, option: &PlanOption) -> Vec<Claim> {
         deposit,
         lines,
     };
-    let lines_of = |side| option.lines.iter().filter(|line: &&PriceLine| line.side == side).cloned().collect();
+    let lines_of = |side| {
+        option
+            .lines
+            .iter()
+            .filter(|line: &&PriceLine| line.side == side)
+            .cloned()
+            .collect()
+    };
     let venue = Place::Venue(option.venue.id);
     let Some(caterer_id) = option.catering.caterer_id else {
         let deposit = option.venue_deposit.amount + option.catering_deposit.amount;
@@ -153,7 +179,12 @@ fn claims(plan_id: Uuid, brief: &Brief, option: &PlanOption) -> Vec<Claim> {
         return vec![claim(venue, option.total, deposit, option.lines.clone())];
     };
     vec![
-        claim(venue, option.venue_total, option.venue_deposit, lines_of(Side::Venue)),
+        claim(
+            venue,
+            option.venue_total,
+            option.venue_deposit,
+            lines_of(Side::Venue),
+        ),
         claim(
             Place::Caterer(caterer_id),
             option.catering_total,

@@ -11,7 +11,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use validator::{Validate, ValidationError};
 
-use crate::money::{Currency, Money};
+use crate::{
+    catalogue, civil,
+    money::{Currency, Money},
+};
 
 /// The longest window of dates searched in one go.
 pub const MAX_WINDOW_DAYS: i32 = 92;
@@ -21,7 +24,11 @@ pub const MAX_WINDOW_DAYS: i32 = 92;
 #[serde(deny_unknown_fields)]
 pub struct Brief {
     /// The one date that will do. Exactly one of `event_date` and `date_window` is given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "civil::optional_date",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schema(example = "2026-09-15")]
     pub event_date: Option<Date>,
     /// Any date of this window will do; an option is offered for its earliest free date.
@@ -29,7 +36,8 @@ pub struct Brief {
     pub date_window: Option<DateWindow>,
     /// Wall time at which the event starts. A date on which a clock change skips this time is
     /// ruled out; where it happens twice, the first is meant (RFC 5545, 3.3.5).
-    #[schema(value_type = String, format = "time", example = "18:00")]
+    #[serde(deserialize_with = "civil::time")]
+    #[schema(value_type = String, pattern = r"^([01]\d|2[0-3]):[0-5]\d(:00)?$", example = "18:00")]
     pub start_time: Time,
     /// Length of the event in minutes, without setting up and clearing away.
     #[validate(range(min = 15, max = 1440))]
@@ -37,7 +45,7 @@ pub struct Brief {
     pub duration_minutes: i32,
     /// IANA name of the zone of `start_time` and of the dates. Left out: each venue's own zone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[validate(length(max = 64), custom(function = known_time_zone))]
+    #[validate(length(max = 64), custom(function = catalogue::time_zone))]
     #[schema(max_length = 64, example = "America/Los_Angeles")]
     pub time_zone: Option<String>,
     #[validate(nested)]
@@ -206,8 +214,10 @@ impl BriefFault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DateWindow {
+    #[serde(deserialize_with = "civil::date")]
     #[schema(example = "2026-09-01")]
     pub from: Date,
+    #[serde(deserialize_with = "civil::date")]
     #[schema(example = "2026-09-30")]
     pub to: Date,
 }
@@ -286,12 +296,4 @@ fn words(words: &[String]) -> Result<(), ValidationError> {
         return Ok(());
     }
     Err(ValidationError::new("length").with_message("each must have 1 to 60 characters".into()))
-}
-
-fn known_time_zone(name: &str) -> Result<(), ValidationError> {
-    if TimeZone::get(name).is_ok() {
-        return Ok(());
-    }
-    let message = "must be an IANA time zone such as America/Los_Angeles";
-    Err(ValidationError::new("time_zone").with_message(message.into()))
 }

@@ -40,11 +40,17 @@ impl Default for Catalogues {
 
 impl Catalogues {
     /// The catalogue and calendar as Postgres has them now.
-    pub async fn current(&self, app: &App, organization_id: Uuid) -> Result<Arc<Catalogue>, Problem> {
+    pub async fn current(
+        &self,
+        app: &App,
+        organization_id: Uuid,
+    ) -> Result<Arc<Catalogue>, Problem> {
         let versions = queries::versions(&app.db, organization_id).await?;
         let key = (organization_id, versions.catalogue);
         let catalogue = self.0.get_or_load(key, load(app, organization_id)).await?;
-        catalogue.catch_up(app, organization_id, versions.availability).await?;
+        catalogue
+            .catch_up(app, organization_id, versions.availability)
+            .await?;
         Ok(catalogue)
     }
 }
@@ -66,7 +72,10 @@ impl Catalogue {
         let mut calendar = self.calendar.write().await;
         // Somebody else may have brought it further meanwhile; what they know is newer.
         let known = calendar.version;
-        for booking in changed.into_iter().filter(|booking| booking.availability_version > known) {
+        for booking in changed
+            .into_iter()
+            .filter(|booking| booking.availability_version > known)
+        {
             calendar.version = calendar.version.max(booking.availability_version);
             calendar.apply(&booking);
         }
@@ -84,7 +93,13 @@ impl Calendar {
 async fn load(app: &App, organization_id: Uuid) -> Result<Arc<Catalogue>, Problem> {
     let loaded = queries::load(&app.db, organization_id, app.now()).await?;
     let busy = loaded.bookings.iter().filter_map(ChangedBooking::busy);
-    let calendar = Calendar { version: loaded.availability, busy: BusyIndex::new(busy) };
+    let calendar = Calendar {
+        version: loaded.availability,
+        busy: BusyIndex::new(busy),
+    };
     let snapshot = Snapshot::new(loaded.venues, loaded.caterers);
-    Ok(Arc::new(Catalogue { snapshot, calendar: RwLock::new(calendar) }))
+    Ok(Arc::new(Catalogue {
+        snapshot,
+        calendar: RwLock::new(calendar),
+    }))
 }

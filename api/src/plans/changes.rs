@@ -3,16 +3,18 @@
 mod limits;
 mod wishes;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use validator::Validate;
 
 use super::{
     availability::FreeDates, brief::Brief, candidates::Candidates, option::Change, rules::Criteria,
     search::count,
 };
+use crate::merge_patch::merge;
 
 /// The most changes told.
 const MOST: usize = 8;
+
 /// The changes of one field that open more than the `found` options that the brief has, the most
 /// useful kind first: another date, more money, fewer guests, another place, another cuisine, one
 /// requirement less. Each is verified by searching again with the changed brief.
@@ -48,26 +50,6 @@ pub(super) fn nearest_changes(
     }
     attempts.changes.truncate(MOST);
     attempts.changes
-}
-
-/// RFC 7396.
-pub(super) fn merge(target: &mut Value, patch: &Value) {
-    let Value::Object(fields) = patch else {
-        *target = patch.clone();
-        return;
-    };
-    if !target.is_object() {
-        *target = json!({});
-    }
-    for (name, value) in fields {
-        if value.is_null() {
-            target
-                .as_object_mut()
-                .and_then(|target| target.remove(name));
-        } else {
-            merge(&mut target[name], value);
-        }
-    }
 }
 
 struct Attempts<'a> {

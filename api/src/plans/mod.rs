@@ -80,7 +80,13 @@ async fn list_plans(
     access: Access<ReadEvents>,
     list: List<NoFilter>,
 ) -> Result<Response, Problem> {
-    let plans = queries::list(&app.db, access.organization_id(), list.after()?, list.fetch()).await?;
+    let plans = queries::list(
+        &app.db,
+        access.organization_id(),
+        list.after()?,
+        list.fetch(),
+    )
+    .await?;
     Ok(list.page(plans, |plan| plan.id))
 }
 
@@ -95,7 +101,8 @@ async fn create_plan(
     let now = app.now();
     let faults = brief.check(now);
     if !faults.is_empty() {
-        let error = |fault: brief::BriefFault| FieldError::new(fault.pointer, fault.code, fault.detail);
+        let error =
+            |fault: brief::BriefFault| FieldError::new(fault.pointer, fault.code, fault.detail);
         return Err(Problem::Invalid(faults.into_iter().map(error).collect()));
     }
     let organization_id = access.organization_id();
@@ -106,11 +113,17 @@ async fn create_plan(
         (brief, outcome)
     });
     let (brief, outcome) = searched.await.map_err(anyhow::Error::from)?;
-    let found = if outcome.options.is_empty() { "empty" } else { "found" };
+    let found = if outcome.options.is_empty() {
+        "empty"
+    } else {
+        "found"
+    };
     app.metrics.plans.with_label_values(&[found]).inc();
 
     let mut work = access.begin(&app).await?;
-    let expires_at = now.checked_add(app.settings.plan_ttl).map_err(anyhow::Error::from)?;
+    let expires_at = now
+        .checked_add(app.settings.plan_ttl)
+        .map_err(anyhow::Error::from)?;
     let plan = Plan {
         id: work.new_id(),
         expires_at: expires_at.into(),
@@ -120,8 +133,10 @@ async fn create_plan(
     };
     queries::insert(&mut work, organization_id, &plan).await?;
     let note = serde_json::json!({"summary": plan.outcome.summary, "brief": plan.brief});
-    work.audit("plan.created", ("plan", plan.id), None::<&()>, Some(&note)).await?;
-    work.commit(Answer::created(format!("/v1/plans/{}", plan.id), 1, &plan)?).await
+    work.audit("plan.created", ("plan", plan.id), None::<&()>, Some(&note))
+        .await?;
+    work.commit(Answer::created(format!("/v1/plans/{}", plan.id), 1, &plan)?)
+        .await
 }
 
 /// Get a plan with its options.

@@ -242,10 +242,8 @@ pub struct Change {
     #[schema(example = "budget_per_guest")]
     pub field: String,
     /// Its value now.
-    #[schema(value_type = Object)]
     pub from: serde_json::Value,
     /// Its value then.
-    #[schema(value_type = Object)]
     pub to: serde_json::Value,
     /// The same as a merge patch (RFC 7396) for the brief.
     #[schema(value_type = Object)]

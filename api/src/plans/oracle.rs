@@ -301,15 +301,19 @@ fn venue_start(
     if start.datetime() != wall || start.timestamp() <= catalogue.now {
         return None;
     }
+    let start = start.timestamp();
+    let minutes = |number: i32| SignedDuration::from_mins(i64::from(number));
+    // Blocked days are those that any moment of the event belongs to, by the venue's calendar.
+    let own = TimeZone::get(&venue.time_zone).ok()?;
+    let last_moment = start + minutes(brief.duration_minutes) - SignedDuration::from_secs(1);
+    let touched = own.to_datetime(start).date()..=own.to_datetime(last_moment).date();
     if venue
         .blocked
         .iter()
-        .any(|(from, to)| (*from..=*to).contains(&date))
+        .any(|(from, to)| from <= touched.end() && to >= touched.start())
     {
         return None;
     }
-    let start = start.timestamp();
-    let minutes = |number: i32| SignedDuration::from_mins(i64::from(number));
     let from = start - minutes(venue.setup_minutes);
     let until = start + minutes(brief.duration_minutes) + minutes(venue.teardown_minutes);
     let taken = live(catalogue, venue.id)

@@ -84,7 +84,9 @@ pub async fn changed_bookings(
 
 /// Catalogue and calendar as of one moment.
 pub async fn load(db: &PgPool, organization_id: Uuid, now: Timestamp) -> sqlx::Result<Loaded> {
-    let mut tx = db.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    let mut tx = db
+        .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        .await?;
     let versions = versions(&mut *tx, organization_id).await?;
     let venues = venues(&mut tx, organization_id, None).await?;
     let caterers = caterers(&mut tx, organization_id, None).await?;
@@ -100,16 +102,29 @@ pub async fn load(db: &PgPool, organization_id: Uuid, now: Timestamp) -> sqlx::R
     .fetch_all(&mut *tx)
     .await?;
     tx.commit().await?;
-    Ok(Loaded { availability: versions.availability, venues, caterers, bookings })
+    Ok(Loaded {
+        availability: versions.availability,
+        venues,
+        caterers,
+        bookings,
+    })
 }
 
 /// One venue as planning sees it.
-pub async fn venue(db: &mut PgConnection, organization_id: Uuid, id: Uuid) -> sqlx::Result<Option<VenueEntry>> {
+pub async fn venue(
+    db: &mut PgConnection,
+    organization_id: Uuid,
+    id: Uuid,
+) -> sqlx::Result<Option<VenueEntry>> {
     Ok(venues(db, organization_id, Some(id)).await?.pop())
 }
 
 /// One caterer as planning sees it.
-pub async fn caterer(db: &mut PgConnection, organization_id: Uuid, id: Uuid) -> sqlx::Result<Option<CatererEntry>> {
+pub async fn caterer(
+    db: &mut PgConnection,
+    organization_id: Uuid,
+    id: Uuid,
+) -> sqlx::Result<Option<CatererEntry>> {
     Ok(caterers(db, organization_id, Some(id)).await?.pop())
 }
 
@@ -154,12 +169,14 @@ async fn venues(
         setup_minutes: row.setup_minutes,
         teardown_minutes: row.teardown_minutes,
         outside_catering_allowed: row.outside_catering_allowed,
-        in_house: row.catering_price_per_guest.map(|price_per_guest| InHouseCatering {
-            price_per_guest,
-            cuisines: row.catering_cuisines,
-            dietary_options: row.catering_dietary_options,
-            service_fee_bps: row.catering_service_fee_bps,
-        }),
+        in_house: row
+            .catering_price_per_guest
+            .map(|price_per_guest| InHouseCatering {
+                price_per_guest,
+                cuisines: row.catering_cuisines,
+                dietary_options: row.catering_dietary_options,
+                service_fee_bps: row.catering_service_fee_bps,
+            }),
         blocked: ranges(row.from_dates, row.to_dates),
     })
     .fetch_all(db)
@@ -213,14 +230,25 @@ async fn caterers(
     .await
 }
 
-fn ranges(from: Option<Vec<Date>>, to: Option<Vec<Date>>) -> Vec<(jiff::civil::Date, jiff::civil::Date)> {
-    let pairs = from.unwrap_or_default().into_iter().zip(to.unwrap_or_default());
-    pairs.map(|(from, to)| (from.to_jiff(), to.to_jiff())).collect()
+fn ranges(
+    from: Option<Vec<Date>>,
+    to: Option<Vec<Date>>,
+) -> Vec<(jiff::civil::Date, jiff::civil::Date)> {
+    let pairs = from
+        .unwrap_or_default()
+        .into_iter()
+        .zip(to.unwrap_or_default());
+    pairs
+        .map(|(from, to)| (from.to_jiff(), to.to_jiff()))
+        .collect()
 }
 
 /// Keeps a plan, each option in a row of its own.
 pub async fn insert(db: &mut PgConnection, organization_id: Uuid, plan: &Plan) -> sqlx::Result<()> {
-    let findings = Outcome { options: Vec::new(), ..plan.outcome.clone() };
+    let findings = Outcome {
+        options: Vec::new(),
+        ..plan.outcome.clone()
+    };
     let options: Vec<_> = plan.outcome.options.iter().map(Json).collect();
     let ranks: Vec<i16> = (1..).take(options.len()).collect();
     sqlx::query!(
@@ -274,8 +302,17 @@ pub async fn get(db: &PgPool, organization_id: Uuid, id: Uuid) -> sqlx::Result<P
     .fetch_one(db)
     .await?;
     let options = row.options.into_iter().map(|Json(option)| option).collect();
-    let outcome = Outcome { options, ..row.findings.0 };
-    Ok(Plan { id: row.id, expires_at: row.expires_at, created_at: row.created_at, brief: row.brief, outcome })
+    let outcome = Outcome {
+        options,
+        ..row.findings.0
+    };
+    Ok(Plan {
+        id: row.id,
+        expires_at: row.expires_at,
+        created_at: row.created_at,
+        brief: row.brief,
+        outcome,
+    })
 }
 
 /// An option as it was shown.

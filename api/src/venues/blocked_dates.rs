@@ -45,7 +45,7 @@ async fn create_venue_blocked_date(
     blocked_dates::create(work, organization_id, Entry::Venue(id), &new).await
 }
 
-/// Free blocked days again. They have one version, so their ETag is always `"1"`.
+/// Free blocked days again. They have one version, so their `ETag` is always `"1"`.
 #[utoipa::path(delete, path = "/v1/venues/{venue_id}/blocked-dates/{blocked_date_id}", tag = "venues",
     params(("venue_id" = Uuid, Path, description = "The venue."),
            ("blocked_date_id" = Uuid, Path, description = "The blocked days.")),

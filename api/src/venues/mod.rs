@@ -50,7 +50,14 @@ async fn list_venues(
     list: List<VenueFilter>,
 ) -> Result<Response, Problem> {
     let criteria = list.filter.criteria()?;
-    let venues = queries::list(&app.db, access.organization_id(), &criteria, list.after()?, list.fetch()).await?;
+    let venues = queries::list(
+        &app.db,
+        access.organization_id(),
+        &criteria,
+        list.after()?,
+        list.fetch(),
+    )
+    .await?;
     Ok(list.page(venues, |venue| venue.id))
 }
 
@@ -66,8 +73,14 @@ async fn create_venue(
     let mut work = access.begin(&app).await?;
     let id = work.new_id();
     let venue = save(&mut work, organization_id, id, new).await?;
-    work.audit("venue.created", ("venue", id), None::<&()>, Some(&venue)).await?;
-    work.commit(Answer::created(format!("/v1/venues/{id}"), venue.version, &venue)?).await
+    work.audit("venue.created", ("venue", id), None::<&()>, Some(&venue))
+        .await?;
+    work.commit(Answer::created(
+        format!("/v1/venues/{id}"),
+        venue.version,
+        &venue,
+    )?)
+    .await
 }
 
 /// Get a venue.
@@ -99,8 +112,15 @@ async fn update_venue(
     let mut work = access.begin(&app).await?;
     let current = queries::lock(&mut work, organization_id, id).await?;
     if_match.check(current.version)?;
-    let venue = save(&mut work, organization_id, id, patch.apply(&current, READ_ONLY)?).await?;
-    work.audit("venue.updated", ("venue", id), Some(&current), Some(&venue)).await?;
+    let venue = save(
+        &mut work,
+        organization_id,
+        id,
+        patch.apply(&current, READ_ONLY)?,
+    )
+    .await?;
+    work.audit("venue.updated", ("venue", id), Some(&current), Some(&venue))
+        .await?;
     work.commit(Answer::ok(venue.version, &venue)?).await
 }
 
@@ -118,8 +138,11 @@ async fn delete_venue(
     let mut work = access.begin(&app).await?;
     let current = queries::lock(&mut work, organization_id, id).await?;
     if_match.check(current.version)?;
-    queries::delete(&mut work, organization_id, id).await.on_constraint(named)?;
-    work.audit("venue.deleted", ("venue", id), Some(&current), None::<&()>).await?;
+    queries::delete(&mut work, organization_id, id)
+        .await
+        .on_constraint(named)?;
+    work.audit("venue.deleted", ("venue", id), Some(&current), None::<&()>)
+        .await?;
     work.commit(Answer::no_content()).await
 }
 
@@ -148,13 +171,20 @@ async fn import_venues(
 }
 
 /// Puts the rows of a CSV file that hold into a change, as `import_venues` does.
-pub async fn import(work: &mut Work, organization_id: Uuid, csv: &[u8]) -> Result<ImportReport, Problem> {
+pub async fn import(
+    work: &mut Work,
+    organization_id: Uuid,
+    csv: &[u8],
+) -> Result<ImportReport, Problem> {
     let import = Import::read(csv, csv::COLUMNS)?;
-    let current = queries::lock_by_external_id(work, organization_id, &import.external_ids()).await?;
-    let (writes, items) = import.meet(&current, READ_ONLY, NewVenue::normalized, || work.new_id())?;
+    let current =
+        queries::lock_by_external_id(work, organization_id, &import.external_ids()).await?;
+    let met = import.meet(&current, READ_ONLY, NewVenue::normalized, || work.new_id())?;
     let now = work.now;
-    queries::save(work, organization_id, &writes, now).await.on_constraint(raced)?;
-    ImportReport::record(work, organization_id, "venue.imported", items).await
+    queries::save(work, organization_id, &met.writes, now)
+        .await
+        .on_constraint(raced)?;
+    ImportReport::record(work, organization_id, "venue.imported", met.items).await
 }
 
 /// Export all venues as CSV.
@@ -171,22 +201,39 @@ async fn export_venues(
     let organization_id = access.organization_id();
     let page = move |after| {
         let db = app.db.clone();
-        async move { queries::list(&db, organization_id, &filter::Criteria::default(), after, export::PAGE).await }
+        async move {
+            queries::list(
+                &db,
+                organization_id,
+                &filter::Criteria::default(),
+                after,
+                export::PAGE,
+            )
+            .await
+        }
     };
     export::download("venues.csv", csv::COLUMNS, options.bom, page).await
 }
 
-async fn save(work: &mut Work, organization_id: Uuid, id: Uuid, new: NewVenue) -> Result<Venue, Problem> {
+async fn save(
+    work: &mut Work,
+    organization_id: Uuid,
+    id: Uuid,
+    new: NewVenue,
+) -> Result<Venue, Problem> {
     let now = work.now;
-    queries::save(work, organization_id, &[(id, new.normalized())], now).await.on_constraint(named)?;
+    queries::save(work, organization_id, &[(id, new.normalized())], now)
+        .await
+        .on_constraint(named)?;
     Ok(queries::get(&mut **work, organization_id, id).await?)
 }
 
 fn named(constraint: &str) -> Option<Problem> {
     match constraint {
-        "venue_external_id_once" => {
-            Some(Problem::conflict(&kinds::ALREADY_EXISTS, "another venue has this external_id"))
-        }
+        "venue_external_id_once" => Some(Problem::conflict(
+            &kinds::ALREADY_EXISTS,
+            "another venue has this external_id",
+        )),
         "booking_venue" => Some(Problem::conflict(&kinds::IN_USE, "the venue has bookings")),
         _ => None,
     }

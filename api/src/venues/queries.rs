@@ -69,13 +69,20 @@ pub async fn list(
 }
 
 pub async fn get(db: impl PgExecutor<'_>, organization_id: Uuid, id: Uuid) -> sqlx::Result<Venue> {
-    by_ids(db, organization_id, &[id]).await?.pop().ok_or(sqlx::Error::RowNotFound)
+    by_ids(db, organization_id, &[id])
+        .await?
+        .pop()
+        .ok_or(sqlx::Error::RowNotFound)
 }
 
 pub async fn lock(db: &mut PgConnection, organization_id: Uuid, id: Uuid) -> sqlx::Result<Venue> {
-    sqlx::query!("SELECT FROM venues WHERE organization_id = $1 AND id = $2 FOR UPDATE", organization_id, id)
-        .fetch_one(&mut *db)
-        .await?;
+    sqlx::query!(
+        "SELECT FROM venues WHERE organization_id = $1 AND id = $2 FOR UPDATE",
+        organization_id,
+        id
+    )
+    .fetch_one(&mut *db)
+    .await?;
     get(db, organization_id, id).await
 }
 
@@ -95,7 +102,11 @@ pub async fn lock_by_external_id(
     by_ids(db, organization_id, &ids).await
 }
 
-async fn by_ids(db: impl PgExecutor<'_>, organization_id: Uuid, ids: &[Uuid]) -> sqlx::Result<Vec<Venue>> {
+async fn by_ids(
+    db: impl PgExecutor<'_>,
+    organization_id: Uuid,
+    ids: &[Uuid],
+) -> sqlx::Result<Vec<Venue>> {
     sqlx::query_as!(
         Venue,
         r#"SELECT id, external_id, name, description, address, city, country, latitude, longitude, time_zone,
@@ -166,7 +177,12 @@ pub async fn save(
 /// The columns of a venue: each price is an amount, with one currency for all.
 fn row(id: Uuid, venue: &NewVenue) -> Value {
     let mut row = json!(venue);
-    for price in ["hire_fee", "hourly_rate", "event_room_fee", "catering_price_per_guest"] {
+    for price in [
+        "hire_fee",
+        "hourly_rate",
+        "event_room_fee",
+        "catering_price_per_guest",
+    ] {
         row[price] = row[price]["amount"].take();
     }
     row["id"] = json!(id);
@@ -177,8 +193,12 @@ fn row(id: Uuid, venue: &NewVenue) -> Value {
 }
 
 pub async fn delete(db: &mut PgConnection, organization_id: Uuid, id: Uuid) -> sqlx::Result<()> {
-    sqlx::query!("DELETE FROM venues WHERE organization_id = $1 AND id = $2", organization_id, id)
-        .execute(db)
-        .await?;
+    sqlx::query!(
+        "DELETE FROM venues WHERE organization_id = $1 AND id = $2",
+        organization_id,
+        id
+    )
+    .execute(db)
+    .await?;
     Ok(())
 }

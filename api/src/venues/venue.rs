@@ -144,7 +144,7 @@ pub struct NewVenue {
     #[schema(default = true)]
     pub outside_catering_allowed: bool,
     /// It caters itself when it has this price.
-    #[validate(nested)]
+    #[validate(nested, custom(function = crate::money::per_guest))]
     pub catering_price_per_guest: Option<Money>,
     #[serde(default)]
     #[validate(length(max = 50), custom(function = catalogue::words))]
@@ -169,6 +169,7 @@ pub struct NewVenue {
 
 impl NewVenue {
     /// As it is kept: words and zone in their usual spelling, prices that were left out as zero.
+    #[must_use]
     pub fn normalized(mut self) -> Self {
         let nothing = Money::new(0, self.hire_fee.currency);
         self.hourly_rate.get_or_insert(nothing);
@@ -182,16 +183,39 @@ impl NewVenue {
 
     /// What the full-text search looks at.
     pub(super) fn search_text(&self) -> String {
-        let texts = [&self.name, &self.description, &self.address, &self.city, &self.country];
-        let words = [&self.amenities, &self.catering_cuisines, &self.catering_dietary_options];
-        catalogue::search_text(texts.into_iter().chain(words.into_iter().flatten()).map(String::as_str))
+        let texts = [
+            &self.name,
+            &self.description,
+            &self.address,
+            &self.city,
+            &self.country,
+        ];
+        let words = [
+            &self.amenities,
+            &self.catering_cuisines,
+            &self.catering_dietary_options,
+        ];
+        catalogue::search_text(
+            texts
+                .into_iter()
+                .chain(words.into_iter().flatten())
+                .map(String::as_str),
+        )
     }
 }
 
 /// What validation by field cannot see.
 fn consistent(new: &NewVenue) -> Result<(), ValidationError> {
-    let optional = [&new.hourly_rate, &new.event_room_fee, &new.catering_price_per_guest];
-    one_currency([&new.hire_fee].into_iter().chain(optional.into_iter().flatten()))?;
+    let optional = [
+        &new.hourly_rate,
+        &new.event_room_fee,
+        &new.catering_price_per_guest,
+    ];
+    one_currency(
+        [&new.hire_fee]
+            .into_iter()
+            .chain(optional.into_iter().flatten()),
+    )?;
     if !new.outside_catering_allowed && new.catering_price_per_guest.is_none() {
         let message = "without outside catering it needs a catering_price_per_guest";
         return Err(ValidationError::new("required").with_message(message.into()));

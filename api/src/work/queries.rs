@@ -33,7 +33,10 @@ pub async fn claim(
     let (Some(fingerprint), Some(status), Some(headers), Some(body)) =
         (row.fingerprint, row.status, row.headers, row.body)
     else {
-        return Ok(Seen { claimed: row.claimed, answer: None });
+        return Ok(Seen {
+            claimed: row.claimed,
+            answer: None,
+        });
     };
     let text = |name: &str| headers[name].as_str().map(str::to_owned);
     let answer = Answer {
@@ -43,7 +46,10 @@ pub async fn claim(
         body: body.into(),
     };
     let fingerprint = fingerprint.try_into().unwrap_or([0; 32]);
-    Ok(Seen { claimed: row.claimed, answer: Some((fingerprint, Box::new(answer))) })
+    Ok(Seen {
+        claimed: row.claimed,
+        answer: Some((fingerprint, Box::new(answer))),
+    })
 }
 
 /// Stores the answer; false when somebody else's came first.

@@ -38,7 +38,10 @@ async fn what_is_left_out_has_documented_defaults(pool: PgPool) {
     for (name, value) in defaults.as_object().unwrap() {
         assert_eq!(caterer[name], *value, "{name}");
     }
-    assert_eq!(app.viewer.get(created.header("location")).await.expect(200), caterer);
+    assert_eq!(
+        app.viewer.get(created.header("location")).await.expect(200),
+        caterer
+    );
 }
 
 #[sqlx::test]
@@ -50,10 +53,16 @@ async fn what_does_not_hold_is_named(pool: PgPool) {
         (json!({"minimum_guests": 101}), "#"),
         (json!({"daily_capacity": 0}), "#/daily_capacity"),
         (json!({"delivery_radius_km": 1_001}), "#/delivery_radius_km"),
-        (json!({"delivery_fee": {"amount": 1, "currency": "USD"}}), "#"),
+        (
+            json!({"delivery_fee": {"amount": 1, "currency": "USD"}}),
+            "#",
+        ),
         (json!({"capacity": 1}), "#/capacity"),
     ] {
-        let answer = app.planner.post("/v1/caterers", &with(plain("Kitchen"), &change)).await;
+        let answer = app
+            .planner
+            .post("/v1/caterers", &with(plain("Kitchen"), &change))
+            .await;
         answer.expect_invalid(&[pointer]);
     }
 }
@@ -63,16 +72,44 @@ async fn a_caterer_is_changed_and_removed(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let new = with(plain("Kitchen"), &json!({"external_id": "c-1"}));
     let caterer = create(&app.planner, "/v1/caterers", &new).await;
-    app.planner.post("/v1/caterers", &new).await.expect_problem(409, "already_exists");
+    app.planner
+        .post("/v1/caterers", &new)
+        .await
+        .expect_problem(409, "already_exists");
     let path = format!("/v1/caterers/{caterer}");
-    let changed = app.planner.patch(&path, "\"1\"", &json!({"maximum_guests": 50, "cuisines": ["Thai", "thai"]})).await;
+    let changed = app
+        .planner
+        .patch(
+            &path,
+            "\"1\"",
+            &json!({"maximum_guests": 50, "cuisines": ["Thai", "thai"]}),
+        )
+        .await;
     assert_eq!(changed.expect(200)["cuisines"], json!(["thai"]));
-    app.planner.patch(&path, "\"1\"", &json!({})).await.expect_problem(412, "precondition_failed");
-    app.stranger.get(&path).await.expect_problem(404, "not_found");
+    app.planner
+        .patch(&path, "\"1\"", &json!({}))
+        .await
+        .expect_problem(412, "precondition_failed");
+    app.stranger
+        .get(&path)
+        .await
+        .expect_problem(404, "not_found");
     app.planner.delete(&path, "\"2\"").await.expect(204);
-    let trail = app.owner.get(&format!("/v1/audit?subject_id={caterer}")).await.expect(200);
-    let actions: Vec<_> = trail["items"].as_array().unwrap().iter().map(|entry| entry["action"].as_str().unwrap()).collect();
-    assert_eq!(actions, ["caterer.deleted", "caterer.updated", "caterer.created"]);
+    let trail = app
+        .owner
+        .get(&format!("/v1/audit?subject_id={caterer}"))
+        .await
+        .expect(200);
+    let actions: Vec<_> = trail["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["action"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        actions,
+        ["caterer.deleted", "caterer.updated", "caterer.created"]
+    );
 }
 
 #[sqlx::test]
@@ -81,9 +118,17 @@ async fn a_caterer_with_bookings_stays(pool: PgPool) {
     let scene = Scene::new(&app, "Porto").await;
     let event = create(&app.planner, "/v1/events", &scene::event()).await;
     let booking = json!({"caterer_id": scene.caterer_id, "number_of_guests": 40});
-    create(&app.planner, &format!("/v1/events/{event}/bookings"), &booking).await;
+    create(
+        &app.planner,
+        &format!("/v1/events/{event}/bookings"),
+        &booking,
+    )
+    .await;
     let path = format!("/v1/caterers/{}", scene.caterer_id);
-    app.planner.delete(&path, "*").await.expect_problem(409, "in_use");
+    app.planner
+        .delete(&path, "*")
+        .await
+        .expect_problem(409, "in_use");
 }
 
 #[sqlx::test]
@@ -92,7 +137,12 @@ async fn filters_find_what_is_wanted(pool: PgPool) {
     let large = json!({"minimum_guests": 80, "maximum_guests": 500, "dietary_options": ["vegan"], "external_id": "large"});
     let far = json!({"city": "Porto", "latitude": 41.15, "longitude": -8.61, "cuisines": ["Indian", "thai"]});
     let dear = json!({"price_per_guest": {"amount": 9_000, "currency": "EUR"}, "description": "Degustação"});
-    for (name, change) in [("Plain", json!({})), ("Large", large), ("Far", far), ("Dear", dear)] {
+    for (name, change) in [
+        ("Plain", json!({})),
+        ("Large", large),
+        ("Far", far),
+        ("Dear", dear),
+    ] {
         create(&app.planner, "/v1/caterers", &with(plain(name), &change)).await;
     }
     for (query, expected) in [
@@ -101,16 +151,32 @@ async fn filters_find_what_is_wanted(pool: PgPool) {
         ("number_of_guests=101", &["Large"]),
         ("cuisine=indian&cuisine=Thai", &["Far"]),
         ("dietary=Vegan", &["Large"]),
-        ("currency=EUR&max_price_per_guest=3000", &["Plain", "Large", "Far"]),
+        (
+            "currency=EUR&max_price_per_guest=3000",
+            &["Plain", "Large", "Far"],
+        ),
         ("city=PORTO", &["Far"]),
         ("external_id=large", &["Large"]),
         ("q=degustacao", &["Dear"]),
         ("latitude=41.1&longitude=-8.6&radius_km=20", &["Far"]),
     ] {
-        let page = app.viewer.get(&format!("/v1/caterers?{query}")).await.expect(200);
-        let names: Vec<_> = page["items"].as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap()).collect();
+        let page = app
+            .viewer
+            .get(&format!("/v1/caterers?{query}"))
+            .await
+            .expect(200);
+        let names: Vec<_> = page["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| item["name"].as_str().unwrap())
+            .collect();
         assert_eq!(names, expected, "{query}");
     }
-    let alone = app.viewer.get("/v1/caterers?max_price_per_guest=1").await.expect_problem(400, "malformed_request");
+    let alone = app
+        .viewer
+        .get("/v1/caterers?max_price_per_guest=1")
+        .await
+        .expect_problem(400, "malformed_request");
     assert_eq!(alone["errors"][0]["parameter"], "currency");
 }

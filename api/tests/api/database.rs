@@ -3,14 +3,14 @@
 use expect_test::expect_file;
 use sqlx::{PgPool, Row, postgres::PgPoolOptions};
 
-use crate::{
-    scene::Scene,
-    support::TestApp,
-};
+use crate::{scene::Scene, support::TestApp};
 
 #[sqlx::test]
 async fn the_committed_schema_is_current(pool: PgPool) {
-    let lines: Vec<String> = sqlx::query_scalar(include_str!("schema.sql")).fetch_all(&pool).await.unwrap();
+    let lines: Vec<String> = sqlx::query_scalar(include_str!("schema.sql"))
+        .fetch_all(&pool)
+        .await
+        .unwrap();
     let header = "-- Made from a migrated database by the test `the_committed_schema_is_current`; read this first.\n\
                   -- To make it anew: UPDATE_EXPECT=1 cargo xtask test the_committed_schema_is_current\n\n";
     let schema = format!("{header}{}\n", lines.join("\n"));
@@ -50,17 +50,45 @@ async fn every_tenant_key_starts_with_the_organization(pool: PgPool) {
 async fn another_role_sees_only_the_organization_it_has_set(pool: PgPool) {
     let app = TestApp::new(pool.clone()).await;
     Scene::new(&app, "walls").await;
-    sqlx::query("GRANT SELECT ON ALL TABLES IN SCHEMA public TO event_planner_reporting").execute(&pool).await.unwrap();
-    sqlx::query("GRANT USAGE ON SCHEMA public TO event_planner_reporting").execute(&pool).await.unwrap();
-    let options = (*pool.connect_options()).clone().username("event_planner_reporting");
-    let reporting = PgPoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
-    for (organization, sees) in [("", false), (&app.other_organization_id.to_string(), false), (&app.organization_id.to_string(), true)] {
+    sqlx::query("GRANT SELECT ON ALL TABLES IN SCHEMA public TO event_planner_reporting")
+        .execute(&pool)
+        .await
+        .unwrap();
+    sqlx::query("GRANT USAGE ON SCHEMA public TO event_planner_reporting")
+        .execute(&pool)
+        .await
+        .unwrap();
+    let options = (*pool.connect_options())
+        .clone()
+        .username("event_planner_reporting");
+    let reporting = PgPoolOptions::new()
+        .max_connections(1)
+        .connect_with(options)
+        .await
+        .unwrap();
+    for (organization, sees) in [
+        ("", false),
+        (&app.other_organization_id.to_string(), false),
+        (&app.organization_id.to_string(), true),
+    ] {
         let mut tx = reporting.begin().await.unwrap();
-        sqlx::query("SELECT set_config('app.organization_id', $1, true)").bind(organization).execute(&mut *tx).await.unwrap();
+        sqlx::query("SELECT set_config('app.organization_id', $1, true)")
+            .bind(organization)
+            .execute(&mut *tx)
+            .await
+            .unwrap();
         for table in ["venues", "events", "bookings", "plans", "audit_entries"] {
             let sql = format!("SELECT count(*) FROM {table} WHERE organization_id = $1");
-            let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(app.organization_id).fetch_one(&mut *tx).await.unwrap();
-            assert_eq!(row.get::<i64, _>(0) > 0, sees, "{table} as {organization:?}");
+            let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+                .bind(app.organization_id)
+                .fetch_one(&mut *tx)
+                .await
+                .unwrap();
+            assert_eq!(
+                row.get::<i64, _>(0) > 0,
+                sees,
+                "{table} as {organization:?}"
+            );
         }
     }
 }
@@ -77,6 +105,10 @@ async fn the_application_owns_nothing_and_cannot_rewrite_the_trail(pool: PgPool)
         "TRUNCATE events",
     ] {
         let refused = sqlx::query(sql).execute(&app.app.db).await.unwrap_err();
-        assert_eq!(refused.as_database_error().unwrap().code().as_deref(), Some("42501"), "{sql}");
+        assert_eq!(
+            refused.as_database_error().unwrap().code().as_deref(),
+            Some("42501"),
+            "{sql}"
+        );
     }
 }

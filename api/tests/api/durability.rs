@@ -26,7 +26,11 @@ struct Server {
 
 impl Server {
     fn start(database_url: &str, address: &str) -> Self {
-        Self { child: spawn(database_url, address), address: address.to_owned(), database_url: database_url.to_owned() }
+        Self {
+            child: spawn(database_url, address),
+            address: address.to_owned(),
+            database_url: database_url.to_owned(),
+        }
     }
 
     /// SIGKILL, and a new one at the same address.
@@ -39,8 +43,16 @@ impl Server {
     async fn wait_until_ready(&self, client: &reqwest::Client) {
         let started = Instant::now();
         let url = format!("http://{}/ready", self.address);
-        while !client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
-            assert!(started.elapsed() < Duration::from_secs(20), "not ready in time");
+        while !client
+            .get(&url)
+            .send()
+            .await
+            .is_ok_and(|answer| answer.status().is_success())
+        {
+            assert!(
+                started.elapsed() < Duration::from_secs(20),
+                "not ready in time"
+            );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -69,12 +81,20 @@ fn spawn(database_url: &str, address: &str) -> Child {
 }
 
 fn free_address() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .to_string()
 }
 
 fn application_url(pool: &PgPool) -> String {
     let options = pool.connect_options();
-    let (host, port, database) = (options.get_host(), options.get_port(), options.get_database().unwrap());
+    let (host, port, database) = (
+        options.get_host(),
+        options.get_port(),
+        options.get_database().unwrap(),
+    );
     format!("postgres://event_planner_app@{host}:{port}/{database}")
 }
 
@@ -84,7 +104,14 @@ async fn killed_during_a_thousand_bookings_it_does_each_once(pool: PgPool) {
     let mut jobs = Vec::new();
     let mut venues = Vec::new();
     for number in 0..40 {
-        venues.push(create(&app.planner, "/v1/venues", &venue(&format!("City {number}"))).await);
+        venues.push(
+            create(
+                &app.planner,
+                "/v1/venues",
+                &venue(&format!("City {number}")),
+            )
+            .await,
+        );
     }
     for day in 1..=25 {
         let mut event = event();
@@ -94,13 +121,23 @@ async fn killed_during_a_thousand_bookings_it_does_each_once(pool: PgPool) {
     }
     let address = free_address();
     let mut server = Server::start(&application_url(&pool), &address);
-    let client = reqwest::Client::builder().timeout(Duration::from_secs(5)).build().unwrap();
+    let client = reqwest::Client::builder()
+        .timeout(Duration::from_secs(5))
+        .build()
+        .unwrap();
     server.wait_until_ready(&client).await;
 
     let jobs = Arc::new(tokio::sync::Mutex::new(jobs));
     let on_behalf_of = format!("{}/{}", app.organization_id, app.owner_id);
     let workers: Vec<_> = (0..16)
-        .map(|_| tokio::spawn(work(client.clone(), address.clone(), on_behalf_of.clone(), jobs.clone())))
+        .map(|_| {
+            tokio::spawn(work(
+                client.clone(),
+                address.clone(),
+                on_behalf_of.clone(),
+                jobs.clone(),
+            ))
+        })
         .collect();
     for _ in 0..6 {
         tokio::time::sleep(Duration::from_millis(400)).await;
@@ -119,10 +156,11 @@ async fn killed_during_a_thousand_bookings_it_does_each_once(pool: PgPool) {
     .await
     .unwrap();
     assert_eq!(rows, (1_000, 1_000, 1_000));
-    let answers: i64 = sqlx::query_scalar("SELECT count(*) FROM idempotency_keys WHERE key LIKE 'job:%'")
-        .fetch_one(&pool)
-        .await
-        .unwrap();
+    let answers: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM idempotency_keys WHERE key LIKE 'job:%'")
+            .fetch_one(&pool)
+            .await
+            .unwrap();
     assert_eq!(answers, 1_000);
 }
 
@@ -134,10 +172,15 @@ async fn work(
     jobs: Arc<tokio::sync::Mutex<Vec<(Uuid, Uuid)>>>,
 ) {
     loop {
-        let Some((event_id, venue_id)) = jobs.lock().await.pop() else { return };
+        let Some((event_id, venue_id)) = jobs.lock().await.pop() else {
+            return;
+        };
         let started = Instant::now();
         loop {
-            assert!(started.elapsed() < Duration::from_mins(1), "a booking never succeeded");
+            assert!(
+                started.elapsed() < Duration::from_mins(1),
+                "a booking never succeeded"
+            );
             let answer = client
                 .post(format!("http://{address}/v1/events/{event_id}/bookings"))
                 .bearer_auth(SERVICE_TOKEN)
@@ -152,7 +195,9 @@ async fn work(
             };
             match answer.status() {
                 StatusCode::CREATED => break,
-                StatusCode::SERVICE_UNAVAILABLE => tokio::time::sleep(Duration::from_millis(20)).await,
+                StatusCode::SERVICE_UNAVAILABLE => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
                 StatusCode::CONFLICT => {
                     let problem: Value = answer.json().await.unwrap_or_default();
                     assert_eq!(problem["code"], "idempotency_in_flight", "{problem}");
@@ -171,13 +216,22 @@ async fn sigterm_lets_running_requests_end(pool: PgPool) {
     let client = reqwest::Client::new();
     server.wait_until_ready(&client).await;
     let pid = server.child.id().to_string();
-    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
     let started = Instant::now();
     let status = loop {
         if let Some(status) = server.child.try_wait().unwrap() {
             break status;
         }
-        assert!(started.elapsed() < Duration::from_secs(10), "it did not stop");
+        assert!(
+            started.elapsed() < Duration::from_secs(10),
+            "it did not stop"
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
     assert!(status.success(), "{status}");

@@ -1,6 +1,10 @@
 //! The API as its clients see it: the real router, a real Postgres for each test, a real Redis.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
 
 mod access;
 mod blocked_dates;

@@ -20,10 +20,20 @@ fn every_operation_is_named_and_described() {
         for (method, operation) in item.as_object().unwrap() {
             let id = operation["operationId"].as_str().unwrap_or_default();
             assert!(id.contains('_'), "{method} {path}: {id}");
-            assert!(operation["summary"].is_string(), "{method} {path} has no summary");
+            assert!(
+                operation["summary"].is_string(),
+                "{method} {path} has no summary"
+            );
             let get_list = id.starts_with("list_");
-            let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
-            assert_eq!(get_list, parameters.iter().any(|p| p["name"] == "cursor"), "{method} {path}");
+            let parameters = operation["parameters"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
+            assert_eq!(
+                get_list,
+                parameters.iter().any(|p| p["name"] == "cursor"),
+                "{method} {path}"
+            );
         }
     }
 }
@@ -35,7 +45,12 @@ fn every_reference_in_the_document_exists() {
     walk(&document, &mut |value| {
         if let Some(reference) = value["$ref"].as_str() {
             found += 1;
-            assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
+            assert!(
+                document
+                    .pointer(reference.trim_start_matches('#'))
+                    .is_some(),
+                "{reference}"
+            );
         }
     });
     assert!(found > 100);
@@ -58,7 +73,10 @@ async fn the_reference_is_served_without_outside_help(pool: PgPool) {
     assert!(!page.text().contains("https://"), "{}", page.text());
     let document = app.anonymous.get("/openapi.json").await.expect(200);
     assert_eq!(document["openapi"], "3.1.0");
-    app.anonymous.get("/.well-known/api-catalog").await.expect(200);
+    app.anonymous
+        .get("/.well-known/api-catalog")
+        .await
+        .expect(200);
 }
 
 #[sqlx::test]
@@ -69,7 +87,10 @@ async fn every_kind_of_problem_has_its_page(pool: PgPool) {
         page.expect(200);
         assert!(page.text().contains(kind.title));
     }
-    app.anonymous.get("/problems/nothing").await.expect_problem(404, "not_found");
+    app.anonymous
+        .get("/problems/nothing")
+        .await
+        .expect_problem(404, "not_found");
 }
 
 #[test]

@@ -1,9 +1,6 @@
 //! One round trip for each read: statements are counted, not guessed.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::{cell::Cell, sync::Once};
 
 use sqlx::PgPool;
 use tracing::{Event, Subscriber};
@@ -11,13 +8,21 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 use crate::{scene::Scene, support::TestApp};
 
+thread_local! {
+    /// The statements of this thread; a test runs on one.
+    static STATEMENTS: Cell<usize> = const { Cell::new(0) };
+}
+
 /// Counts the statements that sqlx reports.
-struct Counter(Arc<AtomicUsize>);
+struct Counter;
+
+/// One subscriber for the whole process: tests that run beside each other do not disturb it.
+static SUBSCRIBE: Once = Once::new();
 
 impl<S: Subscriber> Layer<S> for Counter {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         if event.metadata().target() == "sqlx::query" {
-            self.0.fetch_add(1, Ordering::Relaxed);
+            STATEMENTS.set(STATEMENTS.get() + 1);
         }
     }
 }
@@ -26,9 +31,10 @@ impl<S: Subscriber> Layer<S> for Counter {
 async fn every_read_is_one_query(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let scene = Scene::new(&app, "count").await;
-    let count = Arc::new(AtomicUsize::new(0));
-    let subscriber = tracing_subscriber::registry().with(Counter(count.clone()));
-    let _guard = tracing::subscriber::set_default(subscriber);
+    SUBSCRIBE.call_once(|| {
+        tracing::subscriber::set_global_default(tracing_subscriber::registry().with(Counter))
+            .unwrap();
+    });
     let routes = [
         ("/v1/members", 1),
         ("/v1/api-keys", 1),
@@ -47,8 +53,8 @@ async fn every_read_is_one_query(pool: PgPool) {
     ];
     for (route, queries) in routes {
         app.owner.get("/v1/me").await.expect(200); // the key is known from here on
-        count.store(0, Ordering::Relaxed);
+        STATEMENTS.set(0);
         app.owner.get(&scene.path(route)).await.expect(200);
-        assert_eq!(count.load(Ordering::Relaxed), queries, "{route}");
+        assert_eq!(STATEMENTS.get(), queries, "{route}");
     }
 }

@@ -42,8 +42,18 @@ impl Scene {
         let venue_id = create(owner, "/v1/venues", &venue(&city)).await;
         let caterer_id = create(owner, "/v1/caterers", &caterer(&city)).await;
         let blocked = json!({"from_date": "2028-01-01", "to_date": "2028-01-02"});
-        let venue_blocked_id = create(owner, &format!("/v1/venues/{venue_id}/blocked-dates"), &blocked).await;
-        let caterer_blocked_id = create(owner, &format!("/v1/caterers/{caterer_id}/blocked-dates"), &blocked).await;
+        let venue_blocked_id = create(
+            owner,
+            &format!("/v1/venues/{venue_id}/blocked-dates"),
+            &blocked,
+        )
+        .await;
+        let caterer_blocked_id = create(
+            owner,
+            &format!("/v1/caterers/{caterer_id}/blocked-dates"),
+            &blocked,
+        )
+        .await;
         let event_id = create(owner, "/v1/events", &event()).await;
         let plan_id = create(owner, "/v1/plans", &brief(&city)).await;
         let other = create(owner, "/v1/events", &event()).await;
@@ -66,7 +76,11 @@ impl Scene {
 
     /// The path of a route, with the ids of this scene.
     pub fn path(&self, route: &str) -> String {
-        let blocked = if route.contains("venue") { self.venue_blocked_id } else { self.caterer_blocked_id };
+        let blocked = if route.contains("venue") {
+            self.venue_blocked_id
+        } else {
+            self.caterer_blocked_id
+        };
         route
             .replace("{organization_id}", &self.organization_id.to_string())
             .replace("{member_id}", &self.member_id.to_string())

@@ -94,9 +94,15 @@ impl TestApp {
 
     async fn populate(app: App, clock: Arc<AtomicI64>) -> Self {
         let router = http::app(app.clone());
-        let client = |key: Option<&str>| Client { router: router.clone(), key: key.map(str::to_owned), on_behalf_of: None };
-        let (organization_id, owner_id, owner) = tenant(&app, "Acme Events", "ada@example.com").await;
-        let (other_organization_id, _, stranger) = tenant(&app, "Other Events", "mallory@example.com").await;
+        let client = |key: Option<&str>| Client {
+            router: router.clone(),
+            key: key.map(str::to_owned),
+            on_behalf_of: None,
+        };
+        let (organization_id, owner_id, owner) =
+            tenant(&app, "Acme Events", "ada@example.com").await;
+        let (other_organization_id, _, stranger) =
+            tenant(&app, "Other Events", "mallory@example.com").await;
         let planner = member(&app, organization_id, "grace@example.com", Role::Planner).await;
         let viewer = member(&app, organization_id, "linus@example.com", Role::Viewer).await;
         Self {
@@ -122,7 +128,11 @@ impl TestApp {
     }
 
     pub fn client(&self, key: &str) -> Client {
-        Client { router: self.router.clone(), key: Some(key.to_owned()), on_behalf_of: None }
+        Client {
+            router: self.router.clone(),
+            key: Some(key.to_owned()),
+            on_behalf_of: None,
+        }
     }
 }
 
@@ -137,15 +147,23 @@ pub struct Client {
 impl Client {
     /// The same credential, acting for a member.
     pub fn on_behalf_of(&self, organization_id: Uuid, member_id: Uuid) -> Self {
-        Self { on_behalf_of: Some(format!("{organization_id}/{member_id}")), ..self.clone() }
+        Self {
+            on_behalf_of: Some(format!("{organization_id}/{member_id}")),
+            ..self.clone()
+        }
     }
 
     pub async fn get(&self, path: &str) -> Answer {
-        self.send(self.request(Method::GET, path), Body::empty()).await
+        self.send(self.request(Method::GET, path), Body::empty())
+            .await
     }
 
     pub async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
-        self.send(with(self.request(Method::GET, path), headers), Body::empty()).await
+        self.send(
+            with(self.request(Method::GET, path), headers),
+            Body::empty(),
+        )
+        .await
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
@@ -154,7 +172,8 @@ impl Client {
 
     /// A POST under an idempotency key.
     pub async fn post_once(&self, key: &str, path: &str, body: &Value) -> Answer {
-        self.post_with(path, body, &[("idempotency-key", key)]).await
+        self.post_with(path, body, &[("idempotency-key", key)])
+            .await
     }
 
     pub async fn post_with(&self, path: &str, body: &Value, headers: &[(&str, &str)]) -> Answer {
@@ -162,7 +181,11 @@ impl Client {
         if body.is_null() {
             return self.send(request, Body::empty()).await;
         }
-        self.send(request.header("content-type", "application/json"), Body::from(body.to_string())).await
+        self.send(
+            request.header("content-type", "application/json"),
+            Body::from(body.to_string()),
+        )
+        .await
     }
 
     /// A merge patch of the version that was read.
@@ -173,7 +196,11 @@ impl Client {
     }
 
     pub async fn delete(&self, path: &str, etag: &str) -> Answer {
-        self.send(self.request(Method::DELETE, path).header("if-match", etag), Body::empty()).await
+        self.send(
+            self.request(Method::DELETE, path).header("if-match", etag),
+            Body::empty(),
+        )
+        .await
     }
 
     /// A request with the credential, for everything else.
@@ -189,10 +216,19 @@ impl Client {
     }
 
     pub async fn send(&self, request: axum::http::request::Builder, body: Body) -> Answer {
-        let response = self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
+        let response = self
+            .router
+            .clone()
+            .oneshot(request.body(body).unwrap())
+            .await
+            .unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
-        Answer { status: parts.status, headers: parts.headers, bytes }
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            bytes,
+        }
     }
 }
 
@@ -218,7 +254,12 @@ impl Answer {
     /// The JSON body, after a check of the status.
     #[track_caller]
     pub fn expect(&self, status: u16) -> Value {
-        assert_eq!(self.status.as_u16(), status, "{}", String::from_utf8_lossy(&self.bytes));
+        assert_eq!(
+            self.status.as_u16(),
+            status,
+            "{}",
+            String::from_utf8_lossy(&self.bytes)
+        );
         if self.bytes.is_empty() {
             return Value::Null;
         }
@@ -239,13 +280,20 @@ impl Answer {
     #[track_caller]
     pub fn expect_invalid(&self, pointers: &[&str]) {
         let problem = self.expect_problem(422, "invalid_fields");
-        let found: Vec<_> = problem["errors"].as_array().unwrap().iter().map(|e| e["pointer"].as_str().unwrap()).collect();
+        let found: Vec<_> = problem["errors"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|e| e["pointer"].as_str().unwrap())
+            .collect();
         assert_eq!(found, pointers, "{problem}");
     }
 
     #[track_caller]
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 
     pub fn etag(&self) -> &str {
@@ -259,13 +307,22 @@ impl Answer {
 
 /// The test's database as the application's own role, held to the same rights as in production.
 async fn application_pool(pool: &PgPool) -> PgPool {
-    let options = (*pool.connect_options()).clone().username("event_planner_app");
-    PgPoolOptions::new().max_connections(8).connect_with(options).await.unwrap()
+    let options = (*pool.connect_options())
+        .clone()
+        .username("event_planner_app");
+    PgPoolOptions::new()
+        .max_connections(8)
+        .connect_with(options)
+        .await
+        .unwrap()
 }
 
 /// Counts in Redis under a prefix of its own.
 fn rate_limiter(quota: u32) -> RateLimiter {
-    #[expect(clippy::disallowed_methods, reason = "the test runner tells where its Redis is")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the test runner tells where its Redis is"
+    )]
     let url = std::env::var("REDIS_URL").expect("REDIS_URL: run the tests with `cargo xtask test`");
     #[expect(clippy::disallowed_methods, reason = "any prefix of its own will do")]
     let prefix = format!("test:{}:", Uuid::now_v7());
@@ -274,20 +331,41 @@ fn rate_limiter(quota: u32) -> RateLimiter {
 
 async fn tenant(app: &App, name: &str, email: &str) -> (Uuid, Uuid, String) {
     let mut work = Work::system(app, Uuid::nil()).await.unwrap();
-    let new = NewTenant { name: name.into(), owner_name: "Owner".into(), owner_email: email.into() };
+    let new = NewTenant {
+        name: name.into(),
+        owner_name: "Owner".into(),
+        owner_email: email.into(),
+    };
     let token = ApiKeyToken::generate().unwrap();
     let tenant = organizations::found(&mut work, &new, &token).await.unwrap();
     work.commit_silently().await.unwrap();
-    (tenant.organization.id, tenant.owner.id, token.expose().to_owned())
+    (
+        tenant.organization.id,
+        tenant.owner.id,
+        token.expose().to_owned(),
+    )
 }
 
 async fn member(app: &App, organization_id: Uuid, email: &str, role: Role) -> String {
     let mut work = Work::system(app, organization_id).await.unwrap();
-    let new = NewMember { name: "Member".into(), email: email.into(), role };
-    let member = members::create(&mut work, organization_id, &new).await.unwrap();
+    let new = NewMember {
+        name: "Member".into(),
+        email: email.into(),
+        role,
+    };
+    let member = members::create(&mut work, organization_id, &new)
+        .await
+        .unwrap();
     let token = ApiKeyToken::generate().unwrap();
-    let key = NewApiKey { name: "key".into(), member_id: None, scopes: None, expires_at: None };
-    api_keys::create(&mut work, organization_id, member.id, &key, &token).await.unwrap();
+    let key = NewApiKey {
+        name: "key".into(),
+        member_id: None,
+        scopes: None,
+        expires_at: None,
+    };
+    api_keys::create(&mut work, organization_id, member.id, &key, &token)
+        .await
+        .unwrap();
     work.commit_silently().await.unwrap();
     token.expose().to_owned()
 }

@@ -76,12 +76,12 @@ fn caterer() -> CatererEntry {
 }
 
 /// A brief for 120 people with some fields changed.
-fn brief(changes: Value) -> Brief {
+fn brief(changes: &Value) -> Brief {
     let mut json = json!({
         "event_date": "2026-09-15", "start_time": "18:00", "duration_minutes": 210,
         "location": { "city": "san  francisco" }, "number_of_guests": 120,
     });
-    crate::plans::changes::merge(&mut json, &changes);
+    crate::merge_patch::merge(&mut json, changes);
     serde_json::from_value(json).unwrap()
 }
 
@@ -111,7 +111,7 @@ fn changed<'a>(outcome: &'a Outcome, field: &str) -> Vec<(&'a str, &'a Value)> {
 #[test]
 fn every_cost_has_its_line() {
     let outcome = plan(
-        &brief(json!({ "needs_event_room": true })),
+        &brief(&json!({ "needs_event_room": true })),
         vec![venue()],
         vec![],
     );
@@ -149,7 +149,7 @@ fn every_cost_has_its_line() {
 
 #[test]
 fn the_nearest_budget_and_date_are_told() {
-    let tight = brief(json!({ "budget_per_guest": { "amount": 5_000, "currency": "USD" } }));
+    let tight = brief(&json!({ "budget_per_guest": { "amount": 5_000, "currency": "USD" } }));
     let outcome = plan(&tight, vec![venue()], vec![]);
     assert!(outcome.options.is_empty());
     // 7,281.04 for 120 are 60.68 a head.
@@ -165,7 +165,7 @@ fn the_nearest_budget_and_date_are_told() {
         service_date: "2026-09-15".parse().unwrap(),
         expires_at: None,
     };
-    let outcome = plan(&brief(json!({})), vec![venue()], vec![taken]);
+    let outcome = plan(&brief(&json!({})), vec![venue()], vec![taken]);
     assert_eq!(outcome.excluded[0].constraint, Constraint::Date);
     let dates = changed(&outcome, "event_date");
     assert_eq!(dates.len(), 1);
@@ -175,7 +175,7 @@ fn the_nearest_budget_and_date_are_told() {
         ..taken
     };
     assert_eq!(
-        plan(&brief(json!({})), vec![venue()], vec![expired])
+        plan(&brief(&json!({})), vec![venue()], vec![expired])
             .options
             .len(),
         1
@@ -185,7 +185,7 @@ fn the_nearest_budget_and_date_are_told() {
         ..taken
     };
     assert_eq!(
-        plan(&brief(json!({})), vec![venue()], vec![just_before])
+        plan(&brief(&json!({})), vec![venue()], vec![just_before])
             .options
             .len(),
         1
@@ -195,7 +195,7 @@ fn the_nearest_budget_and_date_are_told() {
 #[test]
 fn a_skipped_hour_rules_the_date_out_and_a_repeated_one_means_the_first() {
     let at = |date: &str, time: &str| {
-        let brief = brief(json!({ "event_date": date, "start_time": time }));
+        let brief = brief(&json!({ "event_date": date, "start_time": time }));
         plan(&brief, vec![venue()], vec![])
             .options
             .first()
@@ -225,10 +225,10 @@ fn a_venue_without_outside_catering_has_only_its_own() {
         in_house: Some(in_house),
         ..venue()
     };
-    let outcome = plan(&brief(json!({})), vec![closed.clone()], vec![]);
+    let outcome = plan(&brief(&json!({})), vec![closed.clone()], vec![]);
     assert_eq!(outcome.options.len(), 1);
     assert!(outcome.options[0].catering.in_house);
-    let italian = brief(json!({ "cuisine_preferences": ["Italian"] }));
+    let italian = brief(&json!({ "cuisine_preferences": ["Italian"] }));
     let outcome = plan(&italian, vec![closed], vec![]);
     let patch = json!({ "cuisine_preferences": ["Italian", "thai"] });
     let expected = [("With thai food as well one option opens.", &patch)];
@@ -238,7 +238,7 @@ fn a_venue_without_outside_catering_has_only_its_own() {
 #[test]
 fn a_brief_says_each_thing_once() {
     let faults = |changes: Value| -> Vec<_> {
-        let brief = brief(changes);
+        let brief = brief(&changes);
         brief
             .check(now())
             .into_iter()
@@ -267,9 +267,9 @@ fn a_brief_says_each_thing_once() {
     let usd = json!({ "amount": 1, "currency": "USD" });
     let both = json!({ "budget_total": usd, "budget_per_guest": usd });
     assert_eq!(faults(both), [("/budget_total", "conflict")]);
-    assert!(brief(json!({ "number_of_guests": 0 })).validate().is_err());
+    assert!(brief(&json!({ "number_of_guests": 0 })).validate().is_err());
     assert!(
-        brief(json!({ "time_zone": "Mars/Olympus" }))
+        brief(&json!({ "time_zone": "Mars/Olympus" }))
             .validate()
             .is_err()
     );

@@ -66,7 +66,7 @@ proptest! {
         prop_assert!(outcome.changes.len() <= 8);
         for change in &outcome.changes {
             let mut json = serde_json::to_value(&brief).unwrap();
-            crate::plans::changes::merge(&mut json, &change.brief_patch);
+            crate::merge_patch::merge(&mut json, &change.brief_patch);
             let patched: Brief = serde_json::from_value(json).unwrap();
             prop_assert_eq!(patched.check(catalogue.now), vec![]);
             let (options, _) = everything(&patched, &catalogue);

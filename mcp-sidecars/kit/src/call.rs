@@ -1,0 +1,97 @@
+//! What a tool learns about the call it answers.
+
+use std::{sync::Arc, time::Duration};
+
+use rmcp::{
+    RoleServer,
+    model::{CallToolRequestParams, ProgressNotificationParam},
+    service::RequestContext,
+};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::Caller;
+
+/// The way a call came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Road {
+    /// `POST /mcp`.
+    Mcp,
+    /// `POST /mcp/tools/{tool}`.
+    Http,
+    /// Standard input and output.
+    Stdio,
+}
+
+impl Road {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mcp => "mcp",
+            Self::Http => "http",
+            Self::Stdio => "stdio",
+        }
+    }
+}
+
+/// One call of one tool. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Call {
+    pub caller: Arc<Caller>,
+    pub road: Road,
+    /// The caller's `X-Request-Id`, or one made here.
+    pub request_id: Arc<str>,
+    /// W3C Trace Context, to be passed on upstream.
+    pub traceparent: Option<Arc<str>>,
+    /// When the answer is due; the guard ends the call then.
+    pub deadline: Instant,
+    /// Cancelled when the caller goes away or the process drains.
+    pub cancelled: CancellationToken,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) mcp: Option<Arc<Conversation>>,
+}
+
+/// What only an MCP client brings: the raw request and the way back to the client.
+#[derive(Debug)]
+pub struct Conversation {
+    pub request: CallToolRequestParams,
+    pub context: RequestContext<RoleServer>,
+}
+
+impl Call {
+    /// A call of `caller` without an MCP client behind it.
+    pub fn new(caller: Arc<Caller>, road: Road, request_id: impl Into<Arc<str>>) -> Self {
+        Self {
+            caller,
+            road,
+            request_id: request_id.into(),
+            traceparent: None,
+            deadline: Instant::now(),
+            cancelled: CancellationToken::new(),
+            timeout: None,
+            mcp: None,
+        }
+    }
+
+    /// Asks for an earlier end than the tool's own; a later one is cut to it.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Time left until the deadline.
+    pub fn remaining(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// Tells an MCP client that asked for it how far the work is; elsewhere it does nothing.
+    pub async fn progress(&self, done: f64, total: f64, message: &str) {
+        let Some(conversation) = &self.mcp else { return };
+        let Some(token) = conversation.context.meta.get_progress_token() else { return };
+        let mut progress = ProgressNotificationParam::new(token, done).with_total(total);
+        progress.message = (!message.is_empty()).then(|| message.to_owned());
+        if let Err(error) = conversation.context.peer.notify_progress(progress).await {
+            tracing::debug!(%error, "progress not delivered");
+        }
+    }
+}

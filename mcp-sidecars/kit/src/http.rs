@@ -1,0 +1,175 @@
+//! All roads over HTTP on one screen, and the HTTP wrapper round the tools.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Extension, Json, Router,
+    body::Bytes,
+    extract::{Path, RawQuery, State},
+    http::{HeaderMap, StatusCode, header},
+    middleware,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use rmcp::{
+    ServerHandler,
+    model::JsonObject,
+    transport::streamable_http_server::{
+        StreamableHttpServerConfig, StreamableHttpService,
+        session::{local::LocalSessionManager, never::NeverSessionManager},
+    },
+};
+use serde_json::{Value, json};
+
+use crate::{
+    auth::Caller,
+    call::{Call, Road},
+    entry::{Entry, Trace, enter},
+    error::Failure,
+    guard::{SharedGuard, Success},
+    metrics::Metrics,
+    problem::Problem,
+    ready::Readiness,
+    settings::Settings,
+    sidecar::Service,
+};
+
+const LONGEST_KEY: usize = 255;
+
+/// Everything but `/metrics`, which has its own port.
+pub(crate) fn router<E: ServerHandler>(service: &Service<E>, settings: &Settings) -> anyhow::Result<Router> {
+    let entry = Arc::new(Entry::new(settings)?);
+    let tools = Router::new()
+        .route("/mcp/tools", get(list_tools))
+        .route("/mcp/tools/{tool}", post(call_tool))
+        .with_state(Arc::clone(&service.guard));
+    let readiness = Arc::clone(&service.readiness);
+    let (name, version) = (service.guard.registry.sidecar, service.guard.registry.version);
+    Ok(mcp(service, settings)
+        .merge(tools)
+        .layer(middleware::from_fn_with_state(entry, enter))
+        .route("/health", get(move || async move { Json(json!({ "status": "ok", "service": name, "version": version })) }))
+        .route("/ready", get(move || ready(readiness, name, version)))
+        .fallback(|headers: HeaderMap| async move { missing(&headers, StatusCode::NOT_FOUND) })
+        .method_not_allowed_fallback(|headers: HeaderMap| async move {
+            missing(&headers, StatusCode::METHOD_NOT_ALLOWED)
+        }))
+}
+
+/// The router of the metrics port.
+pub(crate) fn metrics_router(metrics: Metrics) -> Router {
+    let render = move || async move {
+        metrics.render().map_err(|error| {
+            tracing::error!(error = format!("{error:#}"), "metrics not rendered");
+            StatusCode::INTERNAL_SERVER_ERROR
+        })
+    };
+    Router::new().route("/metrics", get(render))
+}
+
+/// MCP's Streamable HTTP. Sessions exist only where a setting asks for them.
+fn mcp<E: ServerHandler>(service: &Service<E>, settings: &Settings) -> Router {
+    let config = StreamableHttpServerConfig::default()
+        .with_legacy_session_mode(settings.legacy_session_mode)
+        .with_json_response(true)
+        .with_allowed_hosts(settings.allowed_hosts.clone())
+        .with_allowed_origins(settings.allowed_origins.clone())
+        .enforce_origin_validation()
+        .with_max_request_body_bytes(settings.body_limit)
+        .with_cancellation_token(service.stop.child_token());
+    let handler = service.handler.clone();
+    let make = move || Ok(handler.clone());
+    if settings.legacy_session_mode {
+        let service = StreamableHttpService::new(make, Arc::new(LocalSessionManager::default()), config);
+        Router::new().route_service("/mcp", service)
+    } else {
+        let service = StreamableHttpService::new(make, Arc::new(NeverSessionManager::default()), config);
+        Router::new().route_service("/mcp", service)
+    }
+}
+
+async fn ready(readiness: Arc<Readiness>, name: &'static str, version: &'static str) -> impl IntoResponse {
+    let state = readiness.state().await;
+    let status = if state == "ready" { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(json!({ "status": state, "service": name, "version": version })))
+}
+
+fn missing(headers: &HeaderMap, status: StatusCode) -> Problem {
+    let (code, detail) = match status {
+        StatusCode::METHOD_NOT_ALLOWED => ("METHOD_NOT_ALLOWED", "not with this method"),
+        _ => ("NOT_FOUND", "there is nothing at this path"),
+    };
+    Problem::new(status, code, detail, &Trace::of(headers).request_id)
+}
+
+/// `GET /mcp/tools`: the tools that this caller may call, with schemas, as `tools/list` of MCP shows them.
+async fn list_tools(State(guard): State<SharedGuard>, Extension(caller): Extension<Arc<Caller>>) -> Json<Value> {
+    let shown = guard.registry.tools.iter().filter(|tool| caller.may(tool.scope));
+    let tools: Vec<_> = shown.map(|tool| &tool.definition).collect();
+    Json(json!({ "tools": tools }))
+}
+
+/// `POST /mcp/tools/{tool}`: the arguments are the body, the answer is `{"result": …}`.
+async fn call_tool(
+    State(guard): State<SharedGuard>,
+    Extension(caller): Extension<Arc<Caller>>,
+    Extension(trace): Extension<Trace>,
+    Path(tool): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let malformed = |detail: String| Problem::new(StatusCode::BAD_REQUEST, "MALFORMED_REQUEST", detail, &trace.request_id);
+    let timeout = timeout(query.as_deref()).map_err(&malformed)?;
+    let takes_key = guard.registry.get(&tool).is_some_and(|tool| tool.takes("idempotency_key"));
+    let mut arguments = read_body(&body).map_err(&malformed)?;
+    if let Some(key) = idempotency_key(&headers).map_err(&malformed)?.filter(|_| takes_key) {
+        let given = arguments.entry("idempotency_key").or_insert_with(|| key.clone().into());
+        if given.as_str() != Some(&key) {
+            return Err(malformed("Idempotency-Key: differs from the body's idempotency_key".into()));
+        }
+    }
+    let mut call = Call::new(caller, Road::Http, Arc::clone(&trace.request_id)).with_timeout(timeout);
+    call.traceparent = trace.parent.clone();
+    let answer = guard.call(&tool, call, arguments).await;
+    let text = answer.and_then(text_of).map_err(|failure| Problem::of(failure, &trace.request_id))?;
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    Ok((headers, format!("{{\"result\":{text}}}")).into_response())
+}
+
+/// The arguments: a JSON object, or nothing for none.
+fn read_body(body: &[u8]) -> Result<JsonObject, String> {
+    if body.is_empty() {
+        return Ok(JsonObject::new());
+    }
+    serde_json::from_slice(body).map_err(|error| format!("the body must be a JSON object: {error}"))
+}
+
+/// `?timeout_ms=`, the only parameter: from 1 ms to an hour.
+fn timeout(query: Option<&str>) -> Result<Option<Duration>, String> {
+    let Some(query) = query.filter(|query| !query.is_empty()) else { return Ok(None) };
+    let text = query.strip_prefix("timeout_ms=").ok_or("the only query parameter is timeout_ms")?;
+    let milliseconds = text.parse().ok().filter(|milliseconds| (1..=3_600_000).contains(milliseconds));
+    milliseconds.map(|milliseconds| Some(Duration::from_millis(milliseconds))).ok_or_else(|| {
+        "timeout_ms: must be a number from 1 to 3600000".to_owned()
+    })
+}
+
+/// `Idempotency-Key`, with or without the quotes of its IETF draft.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, String> {
+    let Some(header) = headers.get("idempotency-key") else { return Ok(None) };
+    let text = header.to_str().unwrap_or_default();
+    let key = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    let is_plain = key.bytes().all(|byte| byte.is_ascii_graphic());
+    if key.is_empty() || key.len() > LONGEST_KEY || !is_plain {
+        return Err(format!("Idempotency-Key: must be 1 to {LONGEST_KEY} printable ASCII characters"));
+    }
+    Ok(Some(key.to_owned()))
+}
+
+fn text_of(success: Success) -> Result<String, Failure> {
+    match success {
+        Success::Value(_, text) => Ok(text),
+        Success::Mcp(_) => Err(Failure::NeedsMcp),
+    }
+}
