@@ -3,10 +3,7 @@
 use std::ops::{Deref, DerefMut};
 
 use axum::{
-    body::{Body, Bytes},
-    extract::{DefaultBodyLimit, Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
-    middleware::Next,
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use jiff::Timestamp;
@@ -17,13 +14,15 @@ use uuid::Uuid;
 use crate::{
     access::{Access, Permission, Person, ServiceAccess},
     audit,
-    catalogue::import::MAX_BYTES as MAX_IMPORT_BYTES,
-    extract::{bytes_of, etag, media_type},
     problem::{Problem, kinds},
-    state::{App, sha256},
+    state::App,
 };
 
+mod answer;
+mod idempotency;
 mod queries;
+pub use answer::Answer;
+pub use idempotency::{Idempotency, digest_request};
 
 /// A change under way. Dropped without `commit`, it never happened.
 pub struct Work {
@@ -238,103 +237,6 @@ impl DerefMut for Work {
     }
 }
 
-/// A successful answer, as it is sent and as it is kept for a replay.
-#[derive(Debug, Clone)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub location: Option<String>,
-    pub etag: Option<String>,
-    pub body: Bytes,
-}
-
-impl Answer {
-    /// 200 with a versioned thing.
-    pub fn ok(version: i64, body: &impl Serialize) -> Result<Self, Problem> {
-        let body = bytes(body)?;
-        Ok(Self {
-            status: StatusCode::OK,
-            location: None,
-            etag: Some(etag(version)),
-            body,
-        })
-    }
-
-    /// 200 with something that has no version.
-    pub fn plain(body: &impl Serialize) -> Result<Self, Problem> {
-        Ok(Self {
-            status: StatusCode::OK,
-            location: None,
-            etag: None,
-            body: bytes(body)?,
-        })
-    }
-
-    /// 201 with a versioned thing and where it is.
-    pub fn created(location: String, version: i64, body: &impl Serialize) -> Result<Self, Problem> {
-        let answer = Self::ok(version, body)?;
-        Ok(Self {
-            status: StatusCode::CREATED,
-            location: Some(location),
-            ..answer
-        })
-    }
-
-    /// 201 with something that cannot be read by itself, only in its list.
-    pub fn added(body: &impl Serialize) -> Result<Self, Problem> {
-        Ok(Self {
-            status: StatusCode::CREATED,
-            ..Self::plain(body)?
-        })
-    }
-
-    /// 204.
-    pub fn no_content() -> Self {
-        Self {
-            status: StatusCode::NO_CONTENT,
-            location: None,
-            etag: None,
-            body: Bytes::new(),
-        }
-    }
-
-    /// The same bytes once more, marked as a replay.
-    pub fn replayed(self) -> Response {
-        let mut response = self.into_response();
-        response
-            .headers_mut()
-            .insert("idempotent-replayed", HeaderValue::from_static("true"));
-        response
-    }
-}
-
-impl IntoResponse for Answer {
-    fn into_response(self) -> Response {
-        let mut response = (self.status, Body::from(self.body.clone())).into_response();
-        let headers = response.headers_mut();
-        if !self.body.is_empty() {
-            headers.insert(
-                header::CONTENT_TYPE,
-                HeaderValue::from_static("application/json"),
-            );
-        }
-        headers.extend(
-            self.location
-                .and_then(|text| Some((header::LOCATION, text.parse().ok()?))),
-        );
-        headers.extend(
-            self.etag
-                .and_then(|text| Some((header::ETAG, text.parse().ok()?))),
-        );
-        response
-    }
-}
-
-fn bytes(body: &impl Serialize) -> Result<Bytes, Problem> {
-    Ok(serde_json::to_vec(body)
-        .map_err(anyhow::Error::from)?
-        .into())
-}
-
 fn count(app: &App, actions: &[String]) {
     for action in actions {
         app.metrics.changes.with_label_values(&[action]).inc();
@@ -346,83 +248,6 @@ fn in_flight() -> Problem {
         &kinds::IDEMPOTENCY_IN_FLIGHT,
         kinds::IDEMPOTENCY_IN_FLIGHT.detail(),
     )
-}
-
-/// The key of a request that may be repeated (draft-ietf-httpapi-idempotency-key-header-07).
-#[derive(Debug, Clone)]
-pub struct Idempotency {
-    key: String,
-    request: RequestDigest,
-}
-
-impl Idempotency {
-    /// The header of a POST, if it has one; other methods are idempotent by themselves.
-    pub fn from_parts(parts: &Parts) -> Result<Option<Self>, Problem> {
-        let digest = parts.extensions.get::<RequestDigest>().copied();
-        let Some(request) = digest else {
-            return Ok(None);
-        };
-        let key = key_of(&parts.headers)?;
-        Ok(key.map(|key| Self { key, request }))
-    }
-
-    /// SHA-256 of what was asked, and by whom.
-    fn fingerprint(&self, actor: Option<&Person>) -> [u8; 32] {
-        let who = actor.map(Person::label).unwrap_or_default();
-        sha256(&[&self.request.0, who.as_bytes()])
-    }
-}
-
-/// SHA-256 of method, path, query and body.
-#[derive(Debug, Clone, Copy)]
-struct RequestDigest([u8; 32]);
-
-/// Reads the body of a POST that has an idempotency key, to know it again.
-pub async fn digest_request(State(app): State<App>, request: Request, next: Next) -> Response {
-    let keyed =
-        request.method() == Method::POST && request.headers().contains_key("idempotency-key");
-    if !keyed {
-        return next.run(request).await;
-    }
-    let (parts, body) = request.into_parts();
-    let mut request = Request::from_parts(parts.clone(), body);
-    if media_type(request.headers()) == "text/csv" {
-        DefaultBodyLimit::max(MAX_IMPORT_BYTES).apply(&mut request);
-    }
-    let bytes = match bytes_of(request, &app).await {
-        Ok(bytes) => bytes,
-        Err(problem) => return problem.into_response(),
-    };
-    let mut parts = parts;
-    let uri = parts.uri.path_and_query().map_or("", |uri| uri.as_str());
-    let digest = sha256(&[parts.method.as_str().as_bytes(), uri.as_bytes(), &bytes]);
-    parts.extensions.insert(RequestDigest(digest));
-    next.run(Request::from_parts(parts, Body::from(bytes)))
-        .await
-}
-
-/// A quoted string, or bare; 1 to 255 visible characters.
-fn key_of(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let mut values = headers.get_all("idempotency-key").iter();
-    let Some(value) = values.next() else {
-        return Ok(None);
-    };
-    let wrong = |detail| Problem::parameter("Idempotency-Key", "invalid", detail);
-    if values.next().is_some() {
-        return Err(wrong("is given more than once"));
-    }
-    let text = value
-        .to_str()
-        .map_err(|_| wrong("must be visible ASCII"))?
-        .trim();
-    let text = text
-        .strip_prefix('"')
-        .and_then(|text| text.strip_suffix('"'))
-        .unwrap_or(text);
-    if text.is_empty() || text.len() > 255 {
-        return Err(wrong("must be 1 to 255 characters"));
-    }
-    Ok(Some(text.to_owned()))
 }
 
 /// What is known of a key: whether it is ours to use, and the stored answer.

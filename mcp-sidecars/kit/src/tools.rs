@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::ensure;
+use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -21,7 +22,8 @@ const LONGEST_NAME: usize = 40;
 pub struct Tools {
     sidecar: &'static str,
     version: &'static str,
-    notes: Value,
+    notes: JsonObject,
+    longest_name: usize,
     by_name: BTreeMap<&'static str, Tool>,
 }
 
@@ -32,7 +34,7 @@ pub struct Capabilities {
     pub version: &'static str,
     pub tools: Vec<ToolSummary>,
     /// What this sidecar says of its provider: limits, modes, what is switched off.
-    pub notes: Value,
+    pub notes: JsonObject,
 }
 
 /// A tool in few words.
@@ -49,26 +51,35 @@ pub struct ToolSummary {
 impl Tools {
     /// An empty registry; `sidecar` prefixes the tools' names at the gateway and labels the metrics.
     pub fn new(sidecar: &'static str, version: &'static str) -> Self {
-        Self { sidecar, version, notes: Value::Object(serde_json::Map::new()), by_name: BTreeMap::new() }
+        let notes = JsonObject::new();
+        Self { sidecar, version, notes, longest_name: LONGEST_NAME, by_name: BTreeMap::new() }
     }
 
-    /// What `capabilities` says of the provider: an object.
+    /// What `capabilities` says of the provider.
     #[must_use]
-    pub fn notes(mut self, notes: Value) -> Self {
+    pub fn notes(mut self, notes: JsonObject) -> Self {
         self.notes = notes;
+        self
+    }
+
+    /// Allows longer names than the 40 characters that leave room for the gateway's prefix: for the gateway itself.
+    #[must_use]
+    pub fn names_up_to(mut self, characters: usize) -> Self {
+        self.longest_name = characters;
         self
     }
 
     /// Adds a tool.
     ///
     /// # Errors
-    /// A name that is not `snake_case` of at most 40 characters or already there, no description, or arguments that
+    /// A name that is not `snake_case`, too long or already there, no description, or arguments that
     /// are no object or let unknown fields through.
     pub fn add(mut self, tool: Tool) -> anyhow::Result<Self> {
         let name = tool.name().to_owned();
         let is_snake = name.starts_with(|first: char| first.is_ascii_lowercase())
             && name.chars().all(|char| char.is_ascii_lowercase() || char.is_ascii_digit() || char == '_');
-        ensure!(is_snake && name.len() <= LONGEST_NAME, "tool {name}: the name must be snake_case, at most 40 characters");
+        let longest = self.longest_name;
+        ensure!(is_snake && name.len() <= longest, "tool {name}: the name must be snake_case, at most {longest} characters");
         ensure!(name != CAPABILITIES && !self.by_name.contains_key(name.as_str()), "tool {name}: the name is taken");
         let described = tool.definition.description.as_deref().is_some_and(|text| !text.trim().is_empty());
         ensure!(described, "tool {name}: say what it does");
