@@ -8,7 +8,7 @@ use std::time::Instant;
 /// One colour per process, in the order of their start.
 const COLOURS: [u8; 6] = [36, 35, 33, 32, 34, 31];
 
-/// Tells what is being done; results for a shell to read go through [`print`].
+/// Tells what is being done; results for a shell to read go through [`print()`].
 pub(crate) fn say(message: impl Display) {
     // A closed terminal must not keep the processes from being stopped.
     let _ = writeln!(

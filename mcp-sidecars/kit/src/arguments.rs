@@ -9,11 +9,16 @@ use crate::error::ToolError;
 
 /// Reads and checks arguments; the error has a JSON pointer (RFC 6901, as URI fragment) for each field.
 pub(crate) fn read<A: DeserializeOwned + Validate>(arguments: JsonObject) -> Result<A, ToolError> {
-    let arguments: A = serde_path_to_error::deserialize(Value::Object(arguments)).map_err(|error| {
-        let path = error.path().to_string();
-        let pointer = if path == "." { String::new() } else { format!("/{}", path.replace(['.', '['], "/").replace(']', "")) };
-        ToolError::field(&pointer, "type", &error.into_inner().to_string())
-    })?;
+    let arguments: A =
+        serde_path_to_error::deserialize(Value::Object(arguments)).map_err(|error| {
+            let path = error.path().to_string();
+            let pointer = if path == "." {
+                String::new()
+            } else {
+                format!("/{}", path.replace(['.', '['], "/").replace(']', ""))
+            };
+            ToolError::field(&pointer, "type", &error.into_inner().to_string())
+        })?;
     arguments.validate().map_err(|errors| {
         let mut fields = Vec::new();
         collect(&errors, "", &mut fields);
@@ -47,10 +52,15 @@ fn collect(errors: &ValidationErrors, path: &str, fields: &mut Vec<Field>) {
                     collect(inner, &format!("{pointer}/{index}"), fields);
                 }
             }
-            ValidationErrorsKind::Field(errors) => fields.extend(errors.iter().map(|error| Field {
-                pointer: format!("#{pointer}"),
-                code: error.code.to_string(),
-                detail: error.message.as_ref().map_or_else(|| rule(error), ToString::to_string),
+            ValidationErrorsKind::Field(errors) => fields.extend(errors.iter().map(|error| {
+                Field {
+                    pointer: format!("#{pointer}"),
+                    code: error.code.to_string(),
+                    detail: error
+                        .message
+                        .as_ref()
+                        .map_or_else(|| rule(error), ToString::to_string),
+                }
             })),
         }
     }

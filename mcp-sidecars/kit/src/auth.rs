@@ -32,17 +32,24 @@ impl Caller {
 
     pub fn named(name: &str, scopes: &[&str]) -> Self {
         let scopes = scopes.iter().map(|&scope| scope.to_owned()).collect();
-        Self { name: name.into(), on_behalf_of: None, scopes }
+        Self {
+            name: name.into(),
+            on_behalf_of: None,
+            scopes,
+        }
     }
 
     /// Whether a tool of that scope may be called: by the scope itself, `*`, or `write` for `read`.
     pub fn may(&self, scope: &str) -> bool {
-        self.scopes.iter().any(|held| held == scope || held == "*" || (held == SCOPE_WRITE && scope == SCOPE_READ))
+        self.scopes.iter().any(|held| {
+            held == scope || held == "*" || (held == SCOPE_WRITE && scope == SCOPE_READ)
+        })
     }
 
     /// The same caller, acting for somebody. `None` if the text is too long or not printable ASCII.
     pub fn acting_for(mut self, on_behalf_of: &str) -> Option<Self> {
-        let is_plain = !on_behalf_of.is_empty() && on_behalf_of.bytes().all(|byte| byte.is_ascii_graphic());
+        let is_plain =
+            !on_behalf_of.is_empty() && on_behalf_of.bytes().all(|byte| byte.is_ascii_graphic());
         if !is_plain || on_behalf_of.len() > LONGEST_BEHALF {
             return None;
         }
@@ -64,15 +71,22 @@ impl Tokens {
     /// A token shorter than 32 bytes, none at all, or more than two.
     pub fn allow(&mut self, caller: &Caller, tokens: &SecretString) -> anyhow::Result<()> {
         let text = tokens.expose_secret();
-        let given: Vec<&str> =
-            text.split(|char: char| char == ',' || char.is_whitespace()).filter(|token| !token.is_empty()).collect();
-        ensure!((1..=2).contains(&given.len()), "give one token for {}, or two while it is rotated", caller.name);
+        let given: Vec<&str> = text
+            .split(|char: char| char == ',' || char.is_whitespace())
+            .filter(|token| !token.is_empty())
+            .collect();
+        ensure!(
+            (1..=2).contains(&given.len()),
+            "give one token for {}, or two while it is rotated",
+            caller.name
+        );
         ensure!(
             given.iter().all(|token| token.len() >= SHORTEST_TOKEN),
             "a token for {} is too short: use 32 random bytes, e.g. `openssl rand -base64 32`",
             caller.name
         );
-        self.known.extend(given.iter().map(|token| (digest(token), caller.clone())));
+        self.known
+            .extend(given.iter().map(|token| (digest(token), caller.clone())));
         Ok(())
     }
 
@@ -106,11 +120,17 @@ mod tests {
         let mut tokens = Tokens::default();
         let (old, new, other) = ("o".repeat(32), "n".repeat(32), "x".repeat(32));
         let planner = Caller::named("planner", &[SCOPE_WRITE]);
-        tokens.allow(&planner, &format!("{new}\n{old}\n").into()).unwrap();
+        tokens
+            .allow(&planner, &format!("{new}\n{old}\n").into())
+            .unwrap();
         assert_eq!(tokens.caller(&old), Some(planner.clone()));
         assert_eq!(tokens.caller(&new), Some(planner.clone()));
         assert_eq!(tokens.caller(&other), None);
-        assert!(tokens.allow(&planner, &format!("{new},{old},{other}").into()).is_err());
+        assert!(
+            tokens
+                .allow(&planner, &format!("{new},{old},{other}").into())
+                .is_err()
+        );
         assert!(tokens.allow(&planner, &"short".into()).is_err());
     }
 

@@ -86,8 +86,12 @@ impl Call {
 
     /// Tells an MCP client that asked for it how far the work is; elsewhere it does nothing.
     pub async fn progress(&self, done: f64, total: f64, message: &str) {
-        let Some(conversation) = &self.mcp else { return };
-        let Some(token) = conversation.context.meta.get_progress_token() else { return };
+        let Some(conversation) = &self.mcp else {
+            return;
+        };
+        let Some(token) = conversation.context.meta.get_progress_token() else {
+            return;
+        };
         let mut progress = ProgressNotificationParam::new(token, done).with_total(total);
         progress.message = (!message.is_empty()).then(|| message.to_owned());
         if let Err(error) = conversation.context.peer.notify_progress(progress).await {

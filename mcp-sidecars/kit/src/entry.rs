@@ -10,7 +10,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use crate::{auth::{Caller, Tokens}, problem::Problem, settings::Settings};
+use crate::{
+    auth::{Caller, Tokens},
+    problem::Problem,
+    settings::Settings,
+};
 
 const LONGEST_ID: usize = 128;
 const REQUEST_ID: &str = "x-request-id";
@@ -47,25 +51,58 @@ impl Entry {
     /// Who calls, if they may come in.
     fn admit(&self, request: &Request, request_id: &str) -> Result<Caller, Problem> {
         let headers = request.headers();
-        let named = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-        let host = named.or_else(|| request.uri().authority().map(axum::http::uri::Authority::as_str));
+        let named = headers
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok());
+        let host = named.or_else(|| {
+            request
+                .uri()
+                .authority()
+                .map(axum::http::uri::Authority::as_str)
+        });
         if !host.is_some_and(|host| self.hosts.iter().any(|allowed| is_host(allowed, host))) {
             let detail = "this name is not among the allowed hosts";
-            return Err(Problem::new(StatusCode::FORBIDDEN, "HOST_NOT_ALLOWED", detail, request_id));
+            return Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                "HOST_NOT_ALLOWED",
+                detail,
+                request_id,
+            ));
         }
         if let Some(origin) = headers.get(header::ORIGIN) {
             let origin = origin.to_str().unwrap_or_default();
-            if !self.origins.iter().any(|allowed| is_origin(allowed, origin)) {
+            if !self
+                .origins
+                .iter()
+                .any(|allowed| is_origin(allowed, origin))
+            {
                 let detail = "this page is not among the allowed origins";
-                return Err(Problem::new(StatusCode::FORBIDDEN, "ORIGIN_NOT_ALLOWED", detail, request_id));
+                return Err(Problem::new(
+                    StatusCode::FORBIDDEN,
+                    "ORIGIN_NOT_ALLOWED",
+                    detail,
+                    request_id,
+                ));
             }
         }
-        let caller = self.authenticate(headers).ok_or_else(|| Problem::unauthenticated(request_id))?;
-        let Some(on_behalf_of) = headers.get("on-behalf-of") else { return Ok(caller) };
-        let acting = on_behalf_of.to_str().ok().and_then(|text| caller.acting_for(text));
+        let caller = self
+            .authenticate(headers)
+            .ok_or_else(|| Problem::unauthenticated(request_id))?;
+        let Some(on_behalf_of) = headers.get("on-behalf-of") else {
+            return Ok(caller);
+        };
+        let acting = on_behalf_of
+            .to_str()
+            .ok()
+            .and_then(|text| caller.acting_for(text));
         acting.ok_or_else(|| {
             let detail = "On-Behalf-Of: <organization id>/<member id>";
-            Problem::new(StatusCode::BAD_REQUEST, "MALFORMED_REQUEST", detail, request_id)
+            Problem::new(
+                StatusCode::BAD_REQUEST,
+                "MALFORMED_REQUEST",
+                detail,
+                request_id,
+            )
         })
     }
 
@@ -75,16 +112,26 @@ impl Entry {
         }
         let text = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
         let (scheme, token) = text.split_once(' ')?;
-        if scheme.eq_ignore_ascii_case("bearer") { self.tokens.caller(token.trim()) } else { None }
+        if scheme.eq_ignore_ascii_case("bearer") {
+            self.tokens.caller(token.trim())
+        } else {
+            None
+        }
     }
 }
 
 /// Lets a request in with its caller and ids in the extensions, and its body read whole.
-pub(crate) async fn enter(State(entry): State<Arc<Entry>>, request: Request, next: Next) -> Response {
+pub(crate) async fn enter(
+    State(entry): State<Arc<Entry>>,
+    request: Request,
+    next: Next,
+) -> Response {
     let trace = Trace::of(request.headers());
     let id = Arc::clone(&trace.request_id);
     let mut response = match entry.admit(&request, &id) {
-        Ok(caller) => pass(&entry, caller, trace, request, next).await.unwrap_or_else(IntoResponse::into_response),
+        Ok(caller) => pass(&entry, caller, trace, request, next)
+            .await
+            .unwrap_or_else(IntoResponse::into_response),
         Err(problem) => {
             // A refused call is audited, too; what it would have called is not read any more.
             tracing::info!(target: "audit", request_id = &*id, outcome = "refused", ?problem, "not let in");
@@ -107,13 +154,28 @@ async fn pass(
     let id = Arc::clone(&trace.request_id);
     let (mut parts, body) = request.into_parts();
     let whole = axum::body::to_bytes(body, entry.body_limit);
-    let body = tokio::time::timeout(entry.body_timeout, whole).await.map_err(|_| {
-        Problem::new(StatusCode::REQUEST_TIMEOUT, "BODY_TOO_SLOW", "the body did not come in time", &id)
-    })?;
+    let body = tokio::time::timeout(entry.body_timeout, whole)
+        .await
+        .map_err(|_| {
+            Problem::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "BODY_TOO_SLOW",
+                "the body did not come in time",
+                &id,
+            )
+        })?;
     let body = body.map_err(|error| {
         tracing::debug!(%error, "body not read");
-        let detail = format!("the body cannot be read, or has more than {} bytes", entry.body_limit);
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", detail, &id)
+        let detail = format!(
+            "the body cannot be read, or has more than {} bytes",
+            entry.body_limit
+        );
+        Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "PAYLOAD_TOO_LARGE",
+            detail,
+            &id,
+        )
     })?;
     parts.extensions.insert(Arc::new(caller));
     parts.extensions.insert(trace);
@@ -124,16 +186,24 @@ impl Trace {
     /// The caller's ids as far as they are well-formed, else new ones.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let is_plain = |id: &&str| (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
+        let is_plain = |id: &&str| {
+            (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
+        };
         let given = text(REQUEST_ID).filter(is_plain);
         let parent = text("traceparent").filter(|parent| is_traceparent(parent));
-        Self { request_id: given.map_or_else(new_request_id, Into::into), parent: parent.map(Into::into) }
+        Self {
+            request_id: given.map_or_else(new_request_id, Into::into),
+            parent: parent.map(Into::into),
+        }
     }
 }
 
 impl Default for Trace {
     fn default() -> Self {
-        Self { request_id: new_request_id(), parent: None }
+        Self {
+            request_id: new_request_id(),
+            parent: None,
+        }
     }
 }
 
@@ -149,11 +219,19 @@ pub(crate) fn new_request_id() -> Arc<str> {
 fn is_traceparent(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
     let is_hex = |part: &str, length| {
-        part.len() == length && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        part.len() == length
+            && part
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
     };
-    let [version, trace, parent, flags] = parts.as_slice() else { return false };
+    let [version, trace, parent, flags] = parts.as_slice() else {
+        return false;
+    };
     let lengths = is_hex(version, 2) && is_hex(trace, 32) && is_hex(parent, 16) && is_hex(flags, 2);
-    lengths && *version != "ff" && trace.bytes().any(|byte| byte != b'0') && parent.bytes().any(|byte| byte != b'0')
+    lengths
+        && *version != "ff"
+        && trace.bytes().any(|byte| byte != b'0')
+        && parent.bytes().any(|byte| byte != b'0')
 }
 
 /// `allowed` with a port takes that port only, without one it takes any.
@@ -163,18 +241,28 @@ fn is_host(allowed: &str, host: &str) -> bool {
 
 fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.is_empty() => name,
+        Some((name, port))
+            if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.is_empty() =>
+        {
+            name
+        }
         _ => host,
     }
 }
 
 /// `scheme://host:*` takes any port; anything else is compared whole.
 fn is_origin(allowed: &str, origin: &str) -> bool {
-    let Some(base) = allowed.strip_suffix(":*") else { return allowed.eq_ignore_ascii_case(origin) };
-    let Some((scheme, authority)) = origin.split_once("://") else { return false };
-    base.split_once("://").is_some_and(|(wanted_scheme, wanted_host)| {
-        scheme.eq_ignore_ascii_case(wanted_scheme) && without_port(authority).eq_ignore_ascii_case(wanted_host)
-    })
+    let Some(base) = allowed.strip_suffix(":*") else {
+        return allowed.eq_ignore_ascii_case(origin);
+    };
+    let Some((scheme, authority)) = origin.split_once("://") else {
+        return false;
+    };
+    base.split_once("://")
+        .is_some_and(|(wanted_scheme, wanted_host)| {
+            scheme.eq_ignore_ascii_case(wanted_scheme)
+                && without_port(authority).eq_ignore_ascii_case(wanted_host)
+        })
 }
 
 #[cfg(test)]
@@ -183,17 +271,40 @@ mod tests {
 
     #[test]
     fn hosts_and_origins_are_compared_whole() {
-        assert!(is_host("localhost", "LOCALHOST:8100") && is_host("[::1]", "[::1]:1") && is_host("a:1", "a:1"));
-        assert!(!is_host("localhost", "localhost.evil.example") && !is_host("a:1", "a:2") && !is_host("a", ""));
-        assert!(is_origin("http://localhost:*", "http://localhost:3000") && is_origin("http://localhost:*", "http://localhost"));
-        assert!(!is_origin("http://localhost:*", "http://localhost.evil.example:80"));
-        assert!(!is_origin("http://localhost:*", "https://localhost:1") && !is_origin("https://a.example", "null"));
+        assert!(
+            is_host("localhost", "LOCALHOST:8100")
+                && is_host("[::1]", "[::1]:1")
+                && is_host("a:1", "a:1")
+        );
+        assert!(
+            !is_host("localhost", "localhost.evil.example")
+                && !is_host("a:1", "a:2")
+                && !is_host("a", "")
+        );
+        assert!(
+            is_origin("http://localhost:*", "http://localhost:3000")
+                && is_origin("http://localhost:*", "http://localhost")
+        );
+        assert!(!is_origin(
+            "http://localhost:*",
+            "http://localhost.evil.example:80"
+        ));
+        assert!(
+            !is_origin("http://localhost:*", "https://localhost:1")
+                && !is_origin("https://a.example", "null")
+        );
     }
 
     #[test]
     fn only_a_well_formed_traceparent_is_taken() {
-        assert!(is_traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
-        assert!(!is_traceparent("00-00000000000000000000000000000000-b7ad6b7169203331-01"));
-        assert!(!is_traceparent("00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01"));
+        assert!(is_traceparent(
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        ));
+        assert!(!is_traceparent(
+            "00-00000000000000000000000000000000-b7ad6b7169203331-01"
+        ));
+        assert!(!is_traceparent(
+            "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01"
+        ));
     }
 }

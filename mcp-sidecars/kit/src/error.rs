@@ -93,7 +93,10 @@ impl ToolError {
 
     /// The deadline has passed.
     pub fn timeout() -> Self {
-        Self::new(Code::Timeout, "not finished in time; what it changed by then is unknown")
+        Self::new(
+            Code::Timeout,
+            "not finished in time; what it changed by then is unknown",
+        )
     }
 
     /// A defect; the caller learns nothing but that.
@@ -123,7 +126,13 @@ impl ToolError {
     }
 
     fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), retry_after: None, details: None, cause: None }
+        Self {
+            code,
+            message: message.into(),
+            retry_after: None,
+            details: None,
+            cause: None,
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use rmcp::model::{CallToolResponse, JsonObject};
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::metrics::Metrics;
 use crate::{
     call::Call,
     error::{Code, Failure, ToolError},
@@ -17,7 +18,6 @@ use crate::{
     tool::{Answer, Running, Tool},
     tools::Registry,
 };
-use crate::metrics::Metrics;
 
 /// Longest message that a caller sees, in characters.
 const LONGEST_MESSAGE: usize = 500;
@@ -51,11 +51,24 @@ pub(crate) enum Success {
 
 impl Guard {
     /// Calls the tool of that name. Whatever happens inside, the answer comes before the deadline and is recorded.
-    pub(crate) async fn call(&self, name: &str, mut call: Call, arguments: JsonObject) -> Result<Success, Failure> {
+    pub(crate) async fn call(
+        &self,
+        name: &str,
+        mut call: Call,
+        arguments: JsonObject,
+    ) -> Result<Success, Failure> {
         let tool = self.registry.get(name);
         let label = tool.map_or("unknown", Tool::name);
-        let mut record = Record::begin(self.registry.sidecar, label, &call, &arguments, &self.metrics);
-        let Some(tool) = tool else { return record.end(Err(Failure::UnknownTool), &self.redactor) };
+        let mut record = Record::begin(
+            self.registry.sidecar,
+            label,
+            &call,
+            &arguments,
+            &self.metrics,
+        );
+        let Some(tool) = tool else {
+            return record.end(Err(Failure::UnknownTool), &self.redactor);
+        };
         call.deadline = Instant::now() + self.timeout(tool, &call);
         let ended = self.admit(tool, &call, arguments);
         let ended = match ended {
@@ -75,12 +88,18 @@ impl Guard {
     }
 
     /// Authorizes, validates and finds a place; nothing of the tool has run yet but the reading of its arguments.
-    fn admit(&self, tool: &Tool, call: &Call, arguments: JsonObject) -> Result<(Running, impl Drop + use<>), Failure> {
+    fn admit(
+        &self,
+        tool: &Tool,
+        call: &Call,
+        arguments: JsonObject,
+    ) -> Result<(Running, impl Drop + use<>), Failure> {
         if !call.caller.may(tool.scope) {
             return Err(Failure::Forbidden { scope: tool.scope });
         }
         let prepare = AssertUnwindSafe(|| tool.prepare(call.clone(), arguments));
-        let running = std::panic::catch_unwind(prepare).map_err(|panic| panicked(panic.as_ref()))??;
+        let running =
+            std::panic::catch_unwind(prepare).map_err(|panic| panicked(panic.as_ref()))??;
         let place = self.limits.enter(&call.caller)?;
         Ok((running, place))
     }
@@ -93,7 +112,11 @@ impl Guard {
         };
         let text = value.to_string();
         if text.len() > self.bounds.result_limit {
-            let message = format!("the result has {} bytes of {}; ask for less", text.len(), self.bounds.result_limit);
+            let message = format!(
+                "the result has {} bytes of {}; ask for less",
+                text.len(),
+                self.bounds.result_limit
+            );
             return Err(ToolError::refused(message).into());
         }
         let shown = self.redactor.known(&text);
@@ -106,8 +129,15 @@ impl Guard {
 
     /// Redacts and shortens what the caller reads.
     fn clean(&self, failure: Failure) -> Failure {
-        let Failure::Tool(mut error) = failure else { return failure };
-        let message: String = self.redactor.text(&error.message).chars().take(LONGEST_MESSAGE).collect();
+        let Failure::Tool(mut error) = failure else {
+            return failure;
+        };
+        let message: String = self
+            .redactor
+            .text(&error.message)
+            .chars()
+            .take(LONGEST_MESSAGE)
+            .collect();
         error.message = message.into();
         if let Some(details) = &error.details {
             let shown = self.redactor.text(&details.to_string());
@@ -133,7 +163,10 @@ async fn run(running: Running, call: &Call) -> Result<Answer, Failure> {
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> Failure {
-    let words = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    let words = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
     ToolError::internal(anyhow!("panic: {}", words.unwrap_or("without words"))).into()
 }
 

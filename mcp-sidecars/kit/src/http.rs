@@ -37,18 +37,29 @@ use crate::{
 const LONGEST_KEY: usize = 255;
 
 /// Everything but `/metrics`, which has its own port.
-pub(crate) fn router<E: ServerHandler>(service: &Service<E>, settings: &Settings) -> anyhow::Result<Router> {
+pub(crate) fn router<E: ServerHandler>(
+    service: &Service<E>,
+    settings: &Settings,
+) -> anyhow::Result<Router> {
     let entry = Arc::new(Entry::new(settings)?);
     let tools = Router::new()
         .route("/mcp/tools", get(list_tools))
         .route("/mcp/tools/{tool}", post(call_tool))
         .with_state(Arc::clone(&service.guard));
     let readiness = Arc::clone(&service.readiness);
-    let (name, version) = (service.guard.registry.sidecar, service.guard.registry.version);
+    let (name, version) = (
+        service.guard.registry.sidecar,
+        service.guard.registry.version,
+    );
     Ok(mcp(service, settings)
         .merge(tools)
         .layer(middleware::from_fn_with_state(entry, enter))
-        .route("/health", get(move || async move { Json(json!({ "status": "ok", "service": name, "version": version })) }))
+        .route(
+            "/health",
+            get(move || async move {
+                Json(json!({ "status": "ok", "service": name, "version": version }))
+            }),
+        )
         .route("/ready", get(move || ready(readiness, name, version)))
         .fallback(|headers: HeaderMap| async move { missing(&headers, StatusCode::NOT_FOUND) })
         .method_not_allowed_fallback(|headers: HeaderMap| async move {
@@ -80,18 +91,31 @@ fn mcp<E: ServerHandler>(service: &Service<E>, settings: &Settings) -> Router {
     let handler = service.handler.clone();
     let make = move || Ok(handler.clone());
     if settings.legacy_session_mode {
-        let service = StreamableHttpService::new(make, Arc::new(LocalSessionManager::default()), config);
+        let service =
+            StreamableHttpService::new(make, Arc::new(LocalSessionManager::default()), config);
         Router::new().route_service("/mcp", service)
     } else {
-        let service = StreamableHttpService::new(make, Arc::new(NeverSessionManager::default()), config);
+        let service =
+            StreamableHttpService::new(make, Arc::new(NeverSessionManager::default()), config);
         Router::new().route_service("/mcp", service)
     }
 }
 
-async fn ready(readiness: Arc<Readiness>, name: &'static str, version: &'static str) -> impl IntoResponse {
+async fn ready(
+    readiness: Arc<Readiness>,
+    name: &'static str,
+    version: &'static str,
+) -> impl IntoResponse {
     let state = readiness.state().await;
-    let status = if state == "ready" { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(json!({ "status": state, "service": name, "version": version })))
+    let status = if state == "ready" {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (
+        status,
+        Json(json!({ "status": state, "service": name, "version": version })),
+    )
 }
 
 fn missing(headers: &HeaderMap, status: StatusCode) -> Problem {
@@ -103,8 +127,15 @@ fn missing(headers: &HeaderMap, status: StatusCode) -> Problem {
 }
 
 /// `GET /mcp/tools`: the tools that this caller may call, with schemas, as `tools/list` of MCP shows them.
-async fn list_tools(State(guard): State<SharedGuard>, Extension(caller): Extension<Arc<Caller>>) -> Json<Value> {
-    let shown = guard.registry.tools.iter().filter(|tool| caller.may(tool.scope));
+async fn list_tools(
+    State(guard): State<SharedGuard>,
+    Extension(caller): Extension<Arc<Caller>>,
+) -> Json<Value> {
+    let shown = guard
+        .registry
+        .tools
+        .iter()
+        .filter(|tool| caller.may(tool.scope));
     let tools: Vec<_> = shown.map(|tool| &tool.definition).collect();
     Json(json!({ "tools": tools }))
 }
@@ -119,21 +150,44 @@ async fn call_tool(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let malformed = |detail: String| Problem::new(StatusCode::BAD_REQUEST, "MALFORMED_REQUEST", detail, &trace.request_id);
+    let malformed = |detail: String| {
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "MALFORMED_REQUEST",
+            detail,
+            &trace.request_id,
+        )
+    };
     let timeout = timeout(query.as_deref()).map_err(&malformed)?;
-    let takes_key = guard.registry.get(&tool).is_some_and(|tool| tool.takes("idempotency_key"));
+    let takes_key = guard
+        .registry
+        .get(&tool)
+        .is_some_and(|tool| tool.takes("idempotency_key"));
     let mut arguments = read_body(&body).map_err(&malformed)?;
-    if let Some(key) = idempotency_key(&headers).map_err(&malformed)?.filter(|_| takes_key) {
-        let given = arguments.entry("idempotency_key").or_insert_with(|| key.clone().into());
+    if let Some(key) = idempotency_key(&headers)
+        .map_err(&malformed)?
+        .filter(|_| takes_key)
+    {
+        let given = arguments
+            .entry("idempotency_key")
+            .or_insert_with(|| key.clone().into());
         if given.as_str() != Some(&key) {
-            return Err(malformed("Idempotency-Key: differs from the body's idempotency_key".into()));
+            return Err(malformed(
+                "Idempotency-Key: differs from the body's idempotency_key".into(),
+            ));
         }
     }
-    let mut call = Call::new(caller, Road::Http, Arc::clone(&trace.request_id)).with_timeout(timeout);
+    let mut call =
+        Call::new(caller, Road::Http, Arc::clone(&trace.request_id)).with_timeout(timeout);
     call.traceparent = trace.parent.clone();
     let answer = guard.call(&tool, call, arguments).await;
-    let text = answer.and_then(text_of).map_err(|failure| Problem::of(failure, &trace.request_id))?;
-    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    let text = answer
+        .and_then(text_of)
+        .map_err(|failure| Problem::of(failure, &trace.request_id))?;
+    let headers = [
+        (header::CONTENT_TYPE, "application/json"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
     Ok((headers, format!("{{\"result\":{text}}}")).into_response())
 }
 
@@ -147,22 +201,36 @@ fn read_body(body: &[u8]) -> Result<JsonObject, String> {
 
 /// `?timeout_ms=`, the only parameter: from 1 ms to an hour.
 fn timeout(query: Option<&str>) -> Result<Option<Duration>, String> {
-    let Some(query) = query.filter(|query| !query.is_empty()) else { return Ok(None) };
-    let text = query.strip_prefix("timeout_ms=").ok_or("the only query parameter is timeout_ms")?;
-    let milliseconds = text.parse().ok().filter(|milliseconds| (1..=3_600_000).contains(milliseconds));
-    milliseconds.map(|milliseconds| Some(Duration::from_millis(milliseconds))).ok_or_else(|| {
-        "timeout_ms: must be a number from 1 to 3600000".to_owned()
-    })
+    let Some(query) = query.filter(|query| !query.is_empty()) else {
+        return Ok(None);
+    };
+    let text = query
+        .strip_prefix("timeout_ms=")
+        .ok_or("the only query parameter is timeout_ms")?;
+    let milliseconds = text
+        .parse()
+        .ok()
+        .filter(|milliseconds| (1..=3_600_000).contains(milliseconds));
+    milliseconds
+        .map(|milliseconds| Some(Duration::from_millis(milliseconds)))
+        .ok_or_else(|| "timeout_ms: must be a number from 1 to 3600000".to_owned())
 }
 
 /// `Idempotency-Key`, with or without the quotes of its IETF draft.
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, String> {
-    let Some(header) = headers.get("idempotency-key") else { return Ok(None) };
+    let Some(header) = headers.get("idempotency-key") else {
+        return Ok(None);
+    };
     let text = header.to_str().unwrap_or_default();
-    let key = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    let key = text
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'))
+        .unwrap_or(text);
     let is_plain = key.bytes().all(|byte| byte.is_ascii_graphic());
     if key.is_empty() || key.len() > LONGEST_KEY || !is_plain {
-        return Err(format!("Idempotency-Key: must be 1 to {LONGEST_KEY} printable ASCII characters"));
+        return Err(format!(
+            "Idempotency-Key: must be 1 to {LONGEST_KEY} printable ASCII characters"
+        ));
     }
     Ok(Some(key.to_owned()))
 }

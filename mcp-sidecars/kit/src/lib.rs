@@ -27,7 +27,7 @@
 //! }
 //!
 //! fn tools() -> anyhow::Result<Tools> {
-//!     Tools::new("greeter", "1.0.0").add(Tool::new("greet", "Greets a person by name.", greet).read_only())
+//!     Tools::new("greeter", "1.0.0").with(Tool::new("greet", "Greets a person by name.", greet).read_only())
 //! }
 //!
 //! async fn start(cli: Cli<NoSettings>) -> anyhow::Result<()> {

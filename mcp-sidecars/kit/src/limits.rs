@@ -24,7 +24,10 @@ impl Limits {
     /// `per_minute` calls for each caller and whom they act for; `at_once` calls of all.
     pub fn new(per_minute: NonZeroU32, at_once: usize) -> Self {
         let rate = RateLimiter::keyed(Quota::per_minute(per_minute));
-        Self { rate, places: Arc::new(Semaphore::new(at_once)) }
+        Self {
+            rate,
+            places: Arc::new(Semaphore::new(at_once)),
+        }
     }
 
     /// A place for one call, kept until it is dropped; or why there is none, and when to come again.

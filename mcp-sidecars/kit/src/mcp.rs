@@ -7,14 +7,16 @@ use futures_util::FutureExt;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CancelTaskMethod, CancelTaskParams,
-        CompleteRequestMethod, CompleteRequestParams, CompleteResult, ConstString, ContentBlock, GetPromptRequestMethod,
-        GetPromptRequestParams, GetPromptResponse, GetTaskMethod, GetTaskParams, GetTaskResult, Implementation,
-        ListPromptsRequestMethod, ListPromptsResult, ListResourceTemplatesRequestMethod, ListResourceTemplatesResult,
-        ListResourcesRequestMethod, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-        ReadResourceRequestMethod, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
-        SetLevelRequestMethod, SubscribeRequestMethod, SubscribeRequestParams,
-        SubscriptionFilter, Tool, UnsubscribeRequestMethod, UnsubscribeRequestParams, UpdateTaskMethod,
+        CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CancelTaskMethod,
+        CancelTaskParams, CompleteRequestMethod, CompleteRequestParams, CompleteResult,
+        ConstString, ContentBlock, GetPromptRequestMethod, GetPromptRequestParams,
+        GetPromptResponse, GetTaskMethod, GetTaskParams, GetTaskResult, Implementation,
+        ListPromptsRequestMethod, ListPromptsResult, ListResourceTemplatesRequestMethod,
+        ListResourceTemplatesResult, ListResourcesRequestMethod, ListResourcesResult,
+        ListToolsResult, PaginatedRequestParams, ReadResourceRequestMethod,
+        ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
+        SetLevelRequestMethod, SubscribeRequestMethod, SubscribeRequestParams, SubscriptionFilter,
+        Tool, UnsubscribeRequestMethod, UnsubscribeRequestParams, UpdateTaskMethod,
         UpdateTaskParams,
     },
     service::{RequestContext, SubscriptionContext},
@@ -42,24 +44,14 @@ pub(crate) struct Handler<E> {
 
 impl<E> Clone for Handler<E> {
     fn clone(&self) -> Self {
-        Self { guard: Arc::clone(&self.guard), extras: Arc::clone(&self.extras) }
+        Self {
+            guard: Arc::clone(&self.guard),
+            extras: Arc::clone(&self.extras),
+        }
     }
 }
 
 impl<E: ServerHandler> Handler<E> {
-    /// The caller that `entry` found; on standard input it is whoever started us.
-    fn call(&self, context: &Context) -> Result<Call, ErrorData> {
-        let Some(parts) = context.extensions.get::<Parts>() else {
-            return Ok(Call::new(Arc::new(Caller::local()), Road::Stdio, new_request_id()));
-        };
-        let caller = parts.extensions.get::<Arc<Caller>>().cloned();
-        let caller = caller.ok_or_else(|| ErrorData::internal_error("the request was not authenticated", None))?;
-        let trace = parts.extensions.get::<Trace>().cloned().unwrap_or_default();
-        let mut call = Call::new(caller, Road::Mcp, trace.request_id);
-        call.traceparent = trace.parent;
-        Ok(call)
-    }
-
     /// Runs what `E` does for a declared capability: a panic or a hang there must not become a hang here.
     async fn extra<M: ConstString, T>(
         &self,
@@ -82,12 +74,16 @@ impl<E: ServerHandler> ServerHandler for Handler<E> {
     fn get_info(&self) -> ServerConfig {
         let mut info = self.extras.get_info();
         info.capabilities.tools.get_or_insert_default();
-        info.server_info = Implementation::new(self.guard.registry.sidecar, self.guard.registry.version);
+        info.server_info =
+            Implementation::new(self.guard.registry.sidecar, self.guard.registry.version);
         info
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        self.guard.registry.get(name).map(|tool| tool.definition.clone())
+        self.guard
+            .registry
+            .get(name)
+            .map(|tool| tool.definition.clone())
     }
 
     async fn list_tools(
@@ -95,17 +91,31 @@ impl<E: ServerHandler> ServerHandler for Handler<E> {
         _: Option<PaginatedRequestParams>,
         context: Context,
     ) -> Result<ListToolsResult, ErrorData> {
-        let caller = self.call(&context)?.caller;
-        let shown = self.guard.registry.tools.iter().filter(|tool| caller.may(tool.scope));
+        let caller = call_of(&context)?.caller;
+        let shown = self
+            .guard
+            .registry
+            .tools
+            .iter()
+            .filter(|tool| caller.may(tool.scope));
         let tools = shown.map(|tool| tool.definition.clone()).collect();
         let list = ListToolsResult::with_all_items(tools);
-        Ok(list.with_ttl_ms(LIST_TTL_MS).with_cache_scope(CacheScope::Private))
+        Ok(list
+            .with_ttl_ms(LIST_TTL_MS)
+            .with_cache_scope(CacheScope::Private))
     }
 
-    async fn call_tool(&self, request: CallToolRequestParams, context: Context) -> Result<CallToolResponse, ErrorData> {
-        let mut call = self.call(&context)?;
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: Context,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let mut call = call_of(&context)?;
         call.cancelled = context.ct.clone();
-        let (name, arguments) = (request.name.clone(), request.arguments.clone().unwrap_or_default());
+        let (name, arguments) = (
+            request.name.clone(),
+            request.arguments.clone().unwrap_or_default(),
+        );
         let request_id = Arc::clone(&call.request_id);
         call.mcp = Some(Arc::new(Conversation { request, context }));
         match self.guard.call(&name, call, arguments).await {
@@ -119,20 +129,35 @@ impl<E: ServerHandler> ServerHandler for Handler<E> {
         }
     }
 
-    async fn complete(&self, request: CompleteRequestParams, context: Context) -> Result<CompleteResult, ErrorData> {
+    async fn complete(
+        &self,
+        request: CompleteRequestParams,
+        context: Context,
+    ) -> Result<CompleteResult, ErrorData> {
         let work = self.extras.complete(request, context);
-        self.extra::<CompleteRequestMethod, _>(|has| has.completions.is_some(), work).await
+        self.extra::<CompleteRequestMethod, _>(|has| has.completions.is_some(), work)
+            .await
     }
 
     #[expect(deprecated, reason = "clients of 2025-11-25 still set a level")]
-    async fn set_level(&self, request: rmcp::model::SetLevelRequestParams, context: Context) -> Result<(), ErrorData> {
+    async fn set_level(
+        &self,
+        request: rmcp::model::SetLevelRequestParams,
+        context: Context,
+    ) -> Result<(), ErrorData> {
         let work = self.extras.set_level(request, context);
-        self.extra::<SetLevelRequestMethod, _>(|has| has.logging.is_some(), work).await
+        self.extra::<SetLevelRequestMethod, _>(|has| has.logging.is_some(), work)
+            .await
     }
 
-    async fn get_prompt(&self, request: GetPromptRequestParams, context: Context) -> Result<GetPromptResponse, ErrorData> {
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        context: Context,
+    ) -> Result<GetPromptResponse, ErrorData> {
         let work = self.extras.get_prompt(request, context);
-        self.extra::<GetPromptRequestMethod, _>(|has| has.prompts.is_some(), work).await
+        self.extra::<GetPromptRequestMethod, _>(|has| has.prompts.is_some(), work)
+            .await
     }
 
     async fn list_prompts(
@@ -141,7 +166,8 @@ impl<E: ServerHandler> ServerHandler for Handler<E> {
         context: Context,
     ) -> Result<ListPromptsResult, ErrorData> {
         let work = self.extras.list_prompts(request, context);
-        self.extra::<ListPromptsRequestMethod, _>(|has| has.prompts.is_some(), work).await
+        self.extra::<ListPromptsRequestMethod, _>(|has| has.prompts.is_some(), work)
+            .await
     }
 
     async fn list_resources(
@@ -150,7 +176,8 @@ impl<E: ServerHandler> ServerHandler for Handler<E> {
         context: Context,
     ) -> Result<ListResourcesResult, ErrorData> {
         let work = self.extras.list_resources(request, context);
-        self.extra::<ListResourcesRequestMethod, _>(|has| has.resources.is_some(), work).await
+        self.extra::<ListResourcesRequestMethod, _>(|has| has.resources.is_some(), work)
+            .await
     }
 
     async fn list_resource_templates(
@@ -159,7 +186,8 @@ impl<E: ServerHandler> ServerHandler for Handler<E> {
         context: Context,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
         let work = self.extras.list_resource_templates(request, context);
-        self.extra::<ListResourceTemplatesRequestMethod, _>(|has| has.resources.is_some(), work).await
+        self.extra::<ListResourceTemplatesRequestMethod, _>(|has| has.resources.is_some(), work)
+            .await
     }
 
     async fn read_resource(
@@ -168,55 +196,118 @@ impl<E: ServerHandler> ServerHandler for Handler<E> {
         context: Context,
     ) -> Result<ReadResourceResponse, ErrorData> {
         let work = self.extras.read_resource(request, context);
-        self.extra::<ReadResourceRequestMethod, _>(|has| has.resources.is_some(), work).await
+        self.extra::<ReadResourceRequestMethod, _>(|has| has.resources.is_some(), work)
+            .await
     }
 
     #[expect(deprecated, reason = "clients of 2025-11-25 still subscribe this way")]
-    async fn subscribe(&self, request: SubscribeRequestParams, context: Context) -> Result<(), ErrorData> {
+    async fn subscribe(
+        &self,
+        request: SubscribeRequestParams,
+        context: Context,
+    ) -> Result<(), ErrorData> {
         let work = self.extras.subscribe(request, context);
-        self.extra::<SubscribeRequestMethod, _>(|has| has.resources.is_some(), work).await
+        self.extra::<SubscribeRequestMethod, _>(|has| has.resources.is_some(), work)
+            .await
     }
 
-    #[expect(deprecated, reason = "clients of 2025-11-25 still unsubscribe this way")]
-    async fn unsubscribe(&self, request: UnsubscribeRequestParams, context: Context) -> Result<(), ErrorData> {
+    #[expect(
+        deprecated,
+        reason = "clients of 2025-11-25 still unsubscribe this way"
+    )]
+    async fn unsubscribe(
+        &self,
+        request: UnsubscribeRequestParams,
+        context: Context,
+    ) -> Result<(), ErrorData> {
         let work = self.extras.unsubscribe(request, context);
-        self.extra::<UnsubscribeRequestMethod, _>(|has| has.resources.is_some(), work).await
+        self.extra::<UnsubscribeRequestMethod, _>(|has| has.resources.is_some(), work)
+            .await
     }
 
-    fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+    fn accepted_subscription_filter(
+        &self,
+        requested: &SubscriptionFilter,
+    ) -> Option<SubscriptionFilter> {
         self.extras.accepted_subscription_filter(requested)
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
         let caught = AssertUnwindSafe(self.extras.listen(context)).catch_unwind();
-        caught.await.unwrap_or_else(|_| Err(ErrorData::internal_error("something went wrong here", None)))
+        caught
+            .await
+            .unwrap_or_else(|_| Err(ErrorData::internal_error("something went wrong here", None)))
     }
 
-    async fn get_task(&self, request: GetTaskParams, context: Context) -> Result<GetTaskResult, ErrorData> {
+    async fn get_task(
+        &self,
+        request: GetTaskParams,
+        context: Context,
+    ) -> Result<GetTaskResult, ErrorData> {
         let work = self.extras.get_task(request, context);
-        self.extra::<GetTaskMethod, _>(ServerCapabilities::supports_tasks, work).await
+        self.extra::<GetTaskMethod, _>(ServerCapabilities::supports_tasks, work)
+            .await
     }
 
-    async fn update_task(&self, request: UpdateTaskParams, context: Context) -> Result<(), ErrorData> {
+    async fn update_task(
+        &self,
+        request: UpdateTaskParams,
+        context: Context,
+    ) -> Result<(), ErrorData> {
         let work = self.extras.update_task(request, context);
-        self.extra::<UpdateTaskMethod, _>(ServerCapabilities::supports_tasks, work).await
+        self.extra::<UpdateTaskMethod, _>(ServerCapabilities::supports_tasks, work)
+            .await
     }
 
-    async fn cancel_task(&self, request: CancelTaskParams, context: Context) -> Result<(), ErrorData> {
+    async fn cancel_task(
+        &self,
+        request: CancelTaskParams,
+        context: Context,
+    ) -> Result<(), ErrorData> {
         let work = self.extras.cancel_task(request, context);
-        self.extra::<CancelTaskMethod, _>(ServerCapabilities::supports_tasks, work).await
+        self.extra::<CancelTaskMethod, _>(ServerCapabilities::supports_tasks, work)
+            .await
     }
+}
+
+/// The caller that `entry` found; on standard input it is whoever started us.
+fn call_of(context: &Context) -> Result<Call, ErrorData> {
+    let Some(parts) = context.extensions.get::<Parts>() else {
+        return Ok(Call::new(
+            Arc::new(Caller::local()),
+            Road::Stdio,
+            new_request_id(),
+        ));
+    };
+    let caller = parts.extensions.get::<Arc<Caller>>().cloned();
+    let caller = caller
+        .ok_or_else(|| ErrorData::internal_error("the request was not authenticated", None))?;
+    let trace = parts.extensions.get::<Trace>().cloned().unwrap_or_default();
+    let mut call = Call::new(caller, Road::Mcp, trace.request_id);
+    call.traceparent = trace.parent;
+    Ok(call)
 }
 
 /// A tool's errors are results that the assistant reads; only what cannot be routed is a JSON-RPC error.
 fn refuse(failure: Failure, request_id: &str) -> Result<CallToolResponse, ErrorData> {
     let (code, message) = match failure {
-        Failure::UnknownTool => return Err(ErrorData::invalid_params("there is no tool of that name", None)),
+        Failure::UnknownTool => {
+            return Err(ErrorData::invalid_params(
+                "there is no tool of that name",
+                None,
+            ));
+        }
         Failure::Protocol(error) => return Err(error),
-        Failure::Forbidden { scope } => (Code::Refused, format!("the token lacks the scope {scope}")),
-        Failure::NeedsMcp => (Code::Refused, "this tool asks back and needs an MCP client".to_owned()),
+        Failure::Forbidden { scope } => {
+            (Code::Refused, format!("the token lacks the scope {scope}"))
+        }
+        Failure::NeedsMcp => (
+            Code::Refused,
+            "this tool asks back and needs an MCP client".to_owned(),
+        ),
         Failure::Tool(error) => {
-            let mut body = json!({ "code": error.code, "message": error.message, "request_id": request_id });
+            let mut body =
+                json!({ "code": error.code, "message": error.message, "request_id": request_id });
             if let Some(seconds) = error.retry_after_seconds() {
                 body["retry_after_seconds"] = json!(seconds);
             }

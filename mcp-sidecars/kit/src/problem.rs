@@ -1,5 +1,7 @@
 //! Errors over HTTP outside `/mcp`: RFC 9457 problem details with the request id as `instance`.
 
+use std::sync::Arc;
+
 use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -14,23 +16,40 @@ pub(crate) struct Problem {
     status: StatusCode,
     code: &'static str,
     detail: String,
-    request_id: String,
+    request_id: Arc<str>,
     retry_after: Option<u64>,
     challenge: Option<String>,
-    details: Option<Value>,
+    details: Option<Box<Value>>,
 }
 
 impl Problem {
     /// `code` is for machines, `detail` for people.
-    pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>, request_id: &str) -> Self {
-        let (detail, request_id) = (detail.into(), request_id.to_owned());
-        Self { status, code, detail, request_id, retry_after: None, challenge: None, details: None }
+    pub(crate) fn new(
+        status: StatusCode,
+        code: &'static str,
+        detail: impl Into<String>,
+        request_id: &str,
+    ) -> Self {
+        let (detail, request_id) = (detail.into(), request_id.into());
+        Self {
+            status,
+            code,
+            detail,
+            request_id,
+            retry_after: None,
+            challenge: None,
+            details: None,
+        }
     }
 
     /// 401 (RFC 6750): no token, or none that is valid.
     pub(crate) fn unauthenticated(request_id: &str) -> Self {
-        let mut problem =
-            Self::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", "send a valid bearer token", request_id);
+        let mut problem = Self::new(
+            StatusCode::UNAUTHORIZED,
+            "UNAUTHENTICATED",
+            "send a valid bearer token",
+            request_id,
+        );
         problem.challenge = Some("Bearer realm=\"mcp\"".to_owned());
         problem
     }
@@ -38,18 +57,33 @@ impl Problem {
     /// The answer to a call that did not end well.
     pub(crate) fn of(failure: Failure, request_id: &str) -> Self {
         match failure {
-            Failure::UnknownTool => {
-                Self::new(StatusCode::NOT_FOUND, "UNKNOWN_TOOL", "there is no tool of that name", request_id)
-            }
+            Failure::UnknownTool => Self::new(
+                StatusCode::NOT_FOUND,
+                "UNKNOWN_TOOL",
+                "there is no tool of that name",
+                request_id,
+            ),
             Failure::Forbidden { scope } => {
                 let detail = format!("the token lacks the scope {scope}");
-                let mut problem = Self::new(StatusCode::FORBIDDEN, "INSUFFICIENT_SCOPE", detail, request_id);
-                problem.challenge = Some(format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\""));
+                let mut problem = Self::new(
+                    StatusCode::FORBIDDEN,
+                    "INSUFFICIENT_SCOPE",
+                    detail,
+                    request_id,
+                );
+                problem.challenge = Some(format!(
+                    "Bearer error=\"insufficient_scope\", scope=\"{scope}\""
+                ));
                 problem
             }
             Failure::NeedsMcp => {
                 let detail = "this tool asks back and needs an MCP client: call it through /mcp";
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, Code::Refused.as_str(), detail, request_id)
+                Self::new(
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    Code::Refused.as_str(),
+                    detail,
+                    request_id,
+                )
             }
             Failure::Protocol(error) => {
                 let (status, detail) = (StatusCode::UNPROCESSABLE_ENTITY, error.message);
@@ -70,14 +104,14 @@ impl Problem {
         let retry_after = error.retry_after_seconds();
         let mut problem = Self::new(status, error.code.as_str(), error.message, request_id);
         problem.retry_after = retry_after;
-        problem.details = error.details;
+        problem.details = error.details.map(Box::new);
         problem
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut body = match self.details {
+        let mut body = match self.details.map(|details| *details) {
             Some(Value::Object(details)) => details,
             _ => Map::new(),
         };
@@ -86,19 +120,25 @@ impl IntoResponse for Problem {
             ("title", json!(self.status.canonical_reason())),
             ("status", json!(self.status.as_u16())),
             ("detail", json!(self.detail)),
-            ("instance", json!(self.request_id)),
+            ("instance", json!(&*self.request_id)),
             ("code", json!(self.code)),
         ];
         body.extend(members.map(|(name, value)| (name.to_owned(), value)));
         let text = Value::Object(body).to_string();
         let mut response = (self.status, text).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if let Some(challenge) = self.challenge.and_then(|text| HeaderValue::try_from(text).ok()) {
+        if let Some(challenge) = self
+            .challenge
+            .and_then(|text| HeaderValue::try_from(text).ok())
+        {
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         response

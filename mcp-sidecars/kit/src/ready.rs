@@ -23,8 +23,13 @@ pub(crate) struct Readiness {
 }
 
 impl Readiness {
-    pub(crate) fn new(check: impl Fn() -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync + 'static) -> Self {
-        Self { check: Some(Box::new(check)), ..Self::default() }
+    pub(crate) fn new(
+        check: impl Fn() -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            check: Some(Box::new(check)),
+            ..Self::default()
+        }
     }
 
     /// From now on the answer is no.
@@ -37,7 +42,9 @@ impl Readiness {
         if self.is_draining.load(Ordering::Relaxed) {
             return "draining";
         }
-        let Some(check) = &self.check else { return "ready" };
+        let Some(check) = &self.check else {
+            return "ready";
+        };
         let mut last = self.last.lock().await;
         let is_ready = match *last {
             Some((at, is_ready)) if at.elapsed() < KEPT => is_ready,
@@ -52,6 +59,10 @@ impl Readiness {
                 is_ready
             }
         };
-        if is_ready { "ready" } else { "provider_unavailable" }
+        if is_ready {
+            "ready"
+        } else {
+            "provider_unavailable"
+        }
     }
 }

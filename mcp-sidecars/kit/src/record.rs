@@ -6,13 +6,7 @@ use rmcp::model::JsonObject;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
-use crate::{
-    call::Call,
-    error::Failure,
-    guard::Success,
-    metrics::Metrics,
-    redact::Redactor,
-};
+use crate::{call::Call, error::Failure, guard::Success, metrics::Metrics, redact::Redactor};
 
 /// Counts a call while it runs and writes it down when it ends, also when the caller went away.
 pub(crate) struct Record<'a> {
@@ -35,18 +29,36 @@ impl<'a> Record<'a> {
     ) -> Self {
         metrics.in_flight.inc();
         let arguments = digest(arguments);
-        Self { sidecar, tool, call: call.clone(), arguments, metrics, begun: Instant::now(), is_ended: false }
+        Self {
+            sidecar,
+            tool,
+            call: call.clone(),
+            arguments,
+            metrics,
+            begun: Instant::now(),
+            is_ended: false,
+        }
     }
 
     /// Writes the outcome down and hands it on; a defect's cause goes to the log here, redacted.
-    pub(crate) fn end(&mut self, ended: Result<Success, Failure>, redactor: &Redactor) -> Result<Success, Failure> {
+    pub(crate) fn end(
+        &mut self,
+        ended: Result<Success, Failure>,
+        redactor: &Redactor,
+    ) -> Result<Success, Failure> {
         let outcome = ended.as_ref().map_or_else(Failure::outcome, |_| "ok");
         if let Err(Failure::Tool(error)) = &ended
             && let Some(cause) = &error.cause
         {
             let cause = redactor.text(&format!("{cause:#}"));
             let (tool, request_id) = (self.tool, &*self.call.request_id);
-            tracing::error!(tool, request_id, code = error.code.as_str(), cause, "tool failed");
+            tracing::error!(
+                tool,
+                request_id,
+                code = error.code.as_str(),
+                cause,
+                "tool failed"
+            );
         }
         self.write(outcome);
         ended
@@ -56,8 +68,14 @@ impl<'a> Record<'a> {
         self.is_ended = true;
         self.metrics.in_flight.dec();
         let elapsed = self.begun.elapsed();
-        self.metrics.calls.with_label_values(&[self.sidecar, self.tool, outcome]).inc();
-        self.metrics.duration.with_label_values(&[self.sidecar, self.tool]).observe(elapsed.as_secs_f64());
+        self.metrics
+            .calls
+            .with_label_values(&[self.sidecar, self.tool, outcome])
+            .inc();
+        self.metrics
+            .duration
+            .with_label_values(&[self.sidecar, self.tool])
+            .observe(elapsed.as_secs_f64());
         let duration_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         tracing::info!(
             target: "audit",

@@ -9,8 +9,21 @@ const HIDDEN: &str = "[redacted]";
 const SHORTEST: usize = 8;
 /// What follows one of these, up to white space or a quote, is a secret.
 const MARKERS: [&str; 15] = [
-    "bearer ", "basic ", "sk_live_", "sk_test_", "rk_live_", "rk_test_", "whsec_", "xoxb-", "xoxp-", "xapp-", "ya29.",
-    "access_token=", "refresh_token=", "client_secret=", "api_key=",
+    "bearer ",
+    "basic ",
+    "sk_live_",
+    "sk_test_",
+    "rk_live_",
+    "rk_test_",
+    "whsec_",
+    "xoxb-",
+    "xoxp-",
+    "xapp-",
+    "ya29.",
+    "access_token=",
+    "refresh_token=",
+    "client_secret=",
+    "api_key=",
 ];
 
 /// The secrets of this process.
@@ -24,9 +37,15 @@ impl Redactor {
     pub fn new(secrets: impl IntoIterator<Item = SecretString>) -> Self {
         let parts = secrets.into_iter().flat_map(|secret| {
             let text = secret.expose_secret().to_owned();
-            text.split_whitespace().map(SecretString::from).collect::<Vec<_>>()
+            text.split_whitespace()
+                .map(SecretString::from)
+                .collect::<Vec<_>>()
         });
-        Self { secrets: parts.filter(|secret| secret.expose_secret().len() >= SHORTEST).collect() }
+        Self {
+            secrets: parts
+                .filter(|secret| secret.expose_secret().len() >= SHORTEST)
+                .collect(),
+        }
     }
 
     /// Hides the values we hold: for results, where other text must stay as it is.
@@ -59,11 +78,18 @@ fn hide_marked(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut at = 0;
     while let Some(rest) = lower.get(at..) {
-        let next = MARKERS.iter().filter_map(|marker| rest.find(marker).map(|start| (start, marker.len()))).min();
+        let next = MARKERS
+            .iter()
+            .filter_map(|marker| rest.find(marker).map(|start| (start, marker.len())))
+            .min();
         let Some((start, length)) = next else { break };
         let value = at + start + length;
-        let ends = |char: char| char.is_whitespace() || matches!(char, '"' | '\'' | '&' | ',' | ';' | ')' | '}');
-        let end = text[value..].find(ends).map_or(text.len(), |end| value + end);
+        let ends = |char: char| {
+            char.is_whitespace() || matches!(char, '"' | '\'' | '&' | ',' | ';' | ')' | '}')
+        };
+        let end = text[value..]
+            .find(ends)
+            .map_or(text.len(), |end| value + end);
         shown.push_str(&text[at..value]);
         if end > value {
             shown.push_str(HIDDEN);
@@ -101,6 +127,9 @@ mod tests {
         let text = redactor.text("Authorization: Bearer abc.def, key sk_live_123 at https://u:p@host/x?access_token=t&y=1");
         let wanted = "Authorization: Bearer [redacted], key sk_live_[redacted] at https://[redacted]@host/x?access_token=[redacted]&y=1";
         assert_eq!(text, wanted);
-        assert_eq!(redactor.text("nothing short of ü to hide"), "nothing short of ü to hide");
+        assert_eq!(
+            redactor.text("nothing short of ü to hide"),
+            "nothing short of ü to hide"
+        );
     }
 }

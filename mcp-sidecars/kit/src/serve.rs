@@ -40,19 +40,36 @@ pub async fn run<S: Args, E: ServerHandler>(
     let metrics = Metrics::new()?;
     let sidecar = make(cli.own, metrics.clone()).await?.metrics(&metrics);
     let service = sidecar.build(&cli.kit)?;
-    if cli.kit.stdio { speak(service).await } else { serve(service, &cli.kit).await }
+    if cli.kit.stdio {
+        speak(service).await
+    } else {
+        serve(service, &cli.kit).await
+    }
 }
 
 async fn healthcheck(url: &str) -> anyhow::Result<()> {
-    let client = reqwest::Client::builder().timeout(HEALTHCHECK_TIMEOUT).no_proxy().build()?;
-    let status = client.get(url).send().await.with_context(|| format!("ask {url}"))?.status();
+    let client = reqwest::Client::builder()
+        .timeout(HEALTHCHECK_TIMEOUT)
+        .no_proxy()
+        .build()?;
+    let status = client
+        .get(url)
+        .send()
+        .await
+        .with_context(|| format!("ask {url}"))?
+        .status();
     ensure!(status.is_success(), "{url} answered {status}");
     Ok(())
 }
 
 /// MCP on standard input and output, until the input ends.
 async fn speak<E: ServerHandler>(service: Service<E>) -> anyhow::Result<()> {
-    let running = service.handler.clone().serve(stdio()).await.context("start on standard input")?;
+    let running = service
+        .handler
+        .clone()
+        .serve(stdio())
+        .await
+        .context("start on standard input")?;
     running.waiting().await?;
     Ok(())
 }
@@ -103,12 +120,16 @@ async fn until_drained(
 }
 
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("listen on {address}"))
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("listen on {address}"))
 }
 
 /// SIGTERM or Ctrl-C.
 async fn termination() {
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return;
+    };
     tokio::select! {
         _ = terminate.recv() => {}
         _ = tokio::signal::ctrl_c() => {}

@@ -67,10 +67,20 @@ pub struct Settings {
     #[arg(long, env)]
     pub allow_loopback_without_token: bool,
     /// Names under which we may be called (`Host`), with or without port; separated by commas.
-    #[arg(long, env, value_delimiter = ',', default_value = "localhost,127.0.0.1,[::1]")]
+    #[arg(
+        long,
+        env,
+        value_delimiter = ',',
+        default_value = "localhost,127.0.0.1,[::1]"
+    )]
     pub allowed_hosts: Vec<String>,
     /// Pages that may call us from a browser (`Origin`), `:*` for any port; separated by commas.
-    #[arg(long, env, value_delimiter = ',', default_value = "http://localhost:*,http://127.0.0.1:*")]
+    #[arg(
+        long,
+        env,
+        value_delimiter = ',',
+        default_value = "http://localhost:*,http://127.0.0.1:*"
+    )]
     pub allowed_origins: Vec<String>,
     /// Keep sessions for clients of 2025-11-25 and before; only where a server must ask back over a stream.
     #[arg(long, env)]
@@ -123,7 +133,11 @@ impl Settings {
         let all = Caller::named("full", &[SCOPE_READ, SCOPE_WRITE, "*"]);
         let pairs = [
             (all, &self.mcp_tokens, &self.mcp_tokens_file),
-            (Caller::named("reader", &[SCOPE_READ]), &self.mcp_read_tokens, &self.mcp_read_tokens_file),
+            (
+                Caller::named("reader", &[SCOPE_READ]),
+                &self.mcp_read_tokens,
+                &self.mcp_read_tokens_file,
+            ),
         ];
         for (caller, given, file) in pairs {
             if let Some(given) = secret(given.as_ref(), file.as_deref())? {
@@ -141,7 +155,10 @@ impl Settings {
     /// The secrets among these settings, to be redacted.
     pub(crate) fn secrets(&self) -> anyhow::Result<Vec<SecretString>> {
         let full = secret(self.mcp_tokens.as_ref(), self.mcp_tokens_file.as_deref())?;
-        let read = secret(self.mcp_read_tokens.as_ref(), self.mcp_read_tokens_file.as_deref())?;
+        let read = secret(
+            self.mcp_read_tokens.as_ref(),
+            self.mcp_read_tokens_file.as_deref(),
+        )?;
         Ok(full.into_iter().chain(read).collect())
     }
 }
@@ -150,9 +167,18 @@ impl Settings {
 ///
 /// # Errors
 /// Both are given, or the file cannot be read.
-pub fn secret(given: Option<&SecretString>, file: Option<&Path>) -> anyhow::Result<Option<SecretString>> {
-    let Some(file) = file else { return Ok(given.cloned()) };
-    ensure!(given.is_none(), "give the secret or the file {}, not both", file.display());
+pub fn secret(
+    given: Option<&SecretString>,
+    file: Option<&Path>,
+) -> anyhow::Result<Option<SecretString>> {
+    let Some(file) = file else {
+        return Ok(given.cloned());
+    };
+    ensure!(
+        given.is_none(),
+        "give the secret or the file {}, not both",
+        file.display()
+    );
     let text = std::fs::read_to_string(file).with_context(|| format!("read {}", file.display()))?;
     Ok(Some(text.trim_end().into()))
 }
@@ -177,7 +203,14 @@ mod tests {
         let settings = |arguments: &[&str]| Cli::<NoSettings>::parse_from(arguments).kit.tokens();
         assert!(settings(&["x"]).is_err());
         assert!(settings(&["x", "--allow-loopback-without-token"]).is_ok());
-        assert!(settings(&["x", "--allow-loopback-without-token", "--listen-addr=0.0.0.0:1"]).is_err());
+        assert!(
+            settings(&[
+                "x",
+                "--allow-loopback-without-token",
+                "--listen-addr=0.0.0.0:1"
+            ])
+            .is_err()
+        );
         assert!(settings(&["x", "--mcp-tokens=short"]).is_err());
         assert!(settings(&["x", "--mcp-tokens=0123456789012345678901234567890123456789"]).is_ok());
     }

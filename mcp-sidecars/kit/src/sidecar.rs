@@ -37,7 +37,13 @@ impl ServerHandler for NoExtras {}
 impl Sidecar {
     /// A sidecar with these tools.
     pub fn new(tools: Tools) -> Self {
-        Self { tools, metrics: None, secrets: Vec::new(), readiness: Readiness::default(), extras: NoExtras }
+        Self {
+            tools,
+            metrics: None,
+            secrets: Vec::new(),
+            readiness: Readiness::default(),
+            extras: NoExtras,
+        }
     }
 }
 
@@ -70,8 +76,20 @@ impl<E: ServerHandler> Sidecar<E> {
     /// Serves what `extras` declares in its capabilities beside the tools; its tool methods are never asked.
     #[must_use]
     pub fn extras<N: ServerHandler>(self, extras: N) -> Sidecar<N> {
-        let Self { tools, metrics, secrets, readiness, .. } = self;
-        Sidecar { tools, metrics, secrets, readiness, extras }
+        let Self {
+            tools,
+            metrics,
+            secrets,
+            readiness,
+            ..
+        } = self;
+        Sidecar {
+            tools,
+            metrics,
+            secrets,
+            readiness,
+            extras,
+        }
     }
 
     /// Puts it together under these settings.
@@ -84,14 +102,25 @@ impl<E: ServerHandler> Sidecar<E> {
         let guard = Guard {
             registry: self.tools.finish(),
             limits: Limits::new(settings.rate_limit, settings.max_in_flight),
-            bounds: Bounds { timeout: settings.call_timeout, result_limit: settings.result_limit },
+            bounds: Bounds {
+                timeout: settings.call_timeout,
+                result_limit: settings.result_limit,
+            },
             redactor,
             metrics,
         };
         let guard = Arc::new(guard);
-        let handler = Handler { guard: Arc::clone(&guard), extras: Arc::new(self.extras) };
+        let handler = Handler {
+            guard: Arc::clone(&guard),
+            extras: Arc::new(self.extras),
+        };
         let readiness = Arc::new(self.readiness);
-        Ok(Service { guard, handler, readiness, stop: CancellationToken::new() })
+        Ok(Service {
+            guard,
+            handler,
+            readiness,
+            stop: CancellationToken::new(),
+        })
     }
 }
 

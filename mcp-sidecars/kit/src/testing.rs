@@ -13,6 +13,7 @@ use crate::{
     guard::{SharedGuard, Success},
     settings::{Cli, NoSettings, Settings},
     sidecar::Sidecar,
+    tool::Tool,
 };
 
 /// Calls a sidecar's tools in memory, through the whole guard.
@@ -27,13 +28,19 @@ impl Client {
     /// # Errors
     /// As [`Sidecar::build`].
     pub fn new<E: ServerHandler>(sidecar: Sidecar<E>) -> anyhow::Result<Self> {
-        Ok(Self { guard: sidecar.build(&settings(&[])?)?.guard, caller: Arc::new(Caller::local()) })
+        Ok(Self {
+            guard: sidecar.build(&settings(&[])?)?.guard,
+            caller: Arc::new(Caller::local()),
+        })
     }
 
     /// The same sidecar, called by somebody else.
     #[must_use]
     pub fn as_caller(&self, caller: Caller) -> Self {
-        Self { guard: Arc::clone(&self.guard), caller: Arc::new(caller) }
+        Self {
+            guard: Arc::clone(&self.guard),
+            caller: Arc::new(caller),
+        }
     }
 
     /// The tool's result.
@@ -53,7 +60,13 @@ impl Client {
 
     /// The list of tools as MCP shows it, pretty: to be compared with a committed file.
     pub fn tool_list(&self) -> String {
-        let tools: Vec<_> = self.guard.registry.tools.iter().map(|tool| tool.definition()).collect();
+        let tools: Vec<_> = self
+            .guard
+            .registry
+            .tools
+            .iter()
+            .map(Tool::definition)
+            .collect();
         format!("{:#}\n", json!({ "tools": tools }))
     }
 }
@@ -63,6 +76,11 @@ impl Client {
 /// # Errors
 /// Arguments that clap does not take.
 pub fn settings(arguments: &[&str]) -> anyhow::Result<Settings> {
-    let fixed = ["test", "--allow-loopback-without-token", "--listen-addr=127.0.0.1:0", "--metrics-addr=127.0.0.1:0"];
+    let fixed = [
+        "test",
+        "--allow-loopback-without-token",
+        "--listen-addr=127.0.0.1:0",
+        "--metrics-addr=127.0.0.1:0",
+    ];
     Ok(Cli::<NoSettings>::try_parse_from(fixed.iter().chain(arguments))?.kit)
 }

@@ -47,7 +47,7 @@ pub struct Tool {
 impl Tool {
     /// A tool from typed arguments to a typed result.
     ///
-    /// `A` must be `#[serde(deny_unknown_fields)]` ([`Tools::add`](crate::Tools::add) refuses it else); its schema is
+    /// `A` must be `#[serde(deny_unknown_fields)]` ([`Tools::with`](crate::Tools::with) refuses it else); its schema is
     /// shown to callers and its `validator` rules are enforced. Until told otherwise ([`read_only`](Self::read_only)
     /// and the others) it writes, may destroy, is not idempotent, touches the outside world and needs the scope `write`.
     pub fn new<A, O, F, Fut>(name: &'static str, description: &'static str, work: F) -> Self
@@ -66,7 +66,8 @@ impl Tool {
                 Ok(Answer::Value(value))
             }))
         };
-        let mut tool = Self::with_handler(name, description, input_schema::<A>(), Arc::new(handler));
+        let mut tool =
+            Self::with_handler(name, description, input_schema::<A>(), Arc::new(handler));
         if TypeId::of::<O>() != TypeId::of::<Value>() {
             tool.definition.output_schema = Some(schema_for_output::<O>());
         }
@@ -76,7 +77,12 @@ impl Tool {
 
     /// A tool that talks with the MCP client: it sees the raw request and may answer with input requests, tasks or
     /// JSON-RPC errors. `input_schema` is shown as it is and checked by the tool alone. The HTTP wrapper refuses it.
-    pub fn conversational<F, Fut>(name: &'static str, description: &'static str, input_schema: JsonObject, work: F) -> Self
+    pub fn conversational<F, Fut>(
+        name: &'static str,
+        description: &'static str,
+        input_schema: JsonObject,
+        work: F,
+    ) -> Self
     where
         F: Fn(Call, Arc<Conversation>) -> Fut + Send + Sync + Clone + 'static,
         Fut: Future<Output = Result<CallToolResponse, ErrorData>> + Send + 'static,
@@ -151,10 +157,25 @@ impl Tool {
         properties.is_some_and(|properties| properties.get(argument).is_some())
     }
 
-    fn with_handler(name: &'static str, description: &'static str, schema: JsonObject, handler: Arc<Handler>) -> Self {
-        let hints = ToolAnnotations::new().read_only(false).destructive(true).idempotent(false).open_world(true);
+    fn with_handler(
+        name: &'static str,
+        description: &'static str,
+        schema: JsonObject,
+        handler: Arc<Handler>,
+    ) -> Self {
+        let hints = ToolAnnotations::new()
+            .read_only(false)
+            .destructive(true)
+            .idempotent(false)
+            .open_world(true);
         let definition = McpTool::new(name, description, schema).with_annotations(hints);
-        Self { definition, scope: SCOPE_WRITE, timeout: None, is_typed: false, handler }
+        Self {
+            definition,
+            scope: SCOPE_WRITE,
+            timeout: None,
+            is_typed: false,
+            handler,
+        }
     }
 
     fn annotate(mut self, change: impl FnOnce(ToolAnnotations) -> ToolAnnotations) -> Self {
@@ -166,11 +187,16 @@ impl Tool {
 
 impl std::fmt::Debug for Tool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tool").field("name", &self.definition.name).field("scope", &self.scope).finish_non_exhaustive()
+        f.debug_struct("Tool")
+            .field("name", &self.definition.name)
+            .field("scope", &self.scope)
+            .finish_non_exhaustive()
     }
 }
 
-/// The schema of `A`; an empty one if `A` is no object, which `Tools::add` then refuses.
+/// The schema of `A`; an empty one if `A` is no object, which `Tools::with` then refuses.
 fn input_schema<A: JsonSchema + 'static>() -> JsonObject {
-    schema_for_input::<A>().map(Arc::unwrap_or_clone).unwrap_or_default()
+    schema_for_input::<A>()
+        .map(Arc::unwrap_or_clone)
+        .unwrap_or_default()
 }

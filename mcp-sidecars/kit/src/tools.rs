@@ -38,6 +38,7 @@ pub struct Capabilities {
 }
 
 /// A tool in few words.
+#[expect(clippy::struct_excessive_bools, reason = "these are MCP's four hints")]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ToolSummary {
     pub name: String,
@@ -52,7 +53,13 @@ impl Tools {
     /// An empty registry; `sidecar` prefixes the tools' names at the gateway and labels the metrics.
     pub fn new(sidecar: &'static str, version: &'static str) -> Self {
         let notes = JsonObject::new();
-        Self { sidecar, version, notes, longest_name: LONGEST_NAME, by_name: BTreeMap::new() }
+        Self {
+            sidecar,
+            version,
+            notes,
+            longest_name: LONGEST_NAME,
+            by_name: BTreeMap::new(),
+        }
     }
 
     /// What `capabilities` says of the provider.
@@ -74,17 +81,32 @@ impl Tools {
     /// # Errors
     /// A name that is not `snake_case`, too long or already there, no description, or arguments that
     /// are no object or let unknown fields through.
-    pub fn add(mut self, tool: Tool) -> anyhow::Result<Self> {
+    pub fn with(mut self, tool: Tool) -> anyhow::Result<Self> {
         let name = tool.name().to_owned();
         let is_snake = name.starts_with(|first: char| first.is_ascii_lowercase())
-            && name.chars().all(|char| char.is_ascii_lowercase() || char.is_ascii_digit() || char == '_');
+            && name
+                .chars()
+                .all(|char| char.is_ascii_lowercase() || char.is_ascii_digit() || char == '_');
         let longest = self.longest_name;
-        ensure!(is_snake && name.len() <= longest, "tool {name}: the name must be snake_case, at most {longest} characters");
-        ensure!(name != CAPABILITIES && !self.by_name.contains_key(name.as_str()), "tool {name}: the name is taken");
-        let described = tool.definition.description.as_deref().is_some_and(|text| !text.trim().is_empty());
+        ensure!(
+            is_snake && name.len() <= longest,
+            "tool {name}: the name must be snake_case, at most {longest} characters"
+        );
+        ensure!(
+            name != CAPABILITIES && !self.by_name.contains_key(name.as_str()),
+            "tool {name}: the name is taken"
+        );
+        let described = tool
+            .definition
+            .description
+            .as_deref()
+            .is_some_and(|text| !text.trim().is_empty());
         ensure!(described, "tool {name}: say what it does");
         let schema = &tool.definition.input_schema;
-        ensure!(schema.get("type") == Some(&"object".into()), "tool {name}: the arguments must be a struct");
+        ensure!(
+            schema.get("type") == Some(&"object".into()),
+            "tool {name}: the arguments must be a struct"
+        );
         ensure!(
             !tool.is_typed || schema.get("additionalProperties") == Some(&Value::Bool(false)),
             "tool {name}: put #[serde(deny_unknown_fields)] on its arguments"
@@ -100,7 +122,12 @@ impl Tools {
     /// The tools as callers see them: `capabilities`, then by name.
     pub(crate) fn finish(self) -> Registry {
         let summaries = self.by_name.values().map(ToolSummary::of).collect();
-        let answer = Capabilities { sidecar: self.sidecar, version: self.version, tools: summaries, notes: self.notes };
+        let answer = Capabilities {
+            sidecar: self.sidecar,
+            version: self.version,
+            tools: summaries,
+            notes: self.notes,
+        };
         let capabilities = Tool::new(
             CAPABILITIES,
             "What this server can do: its tools with their effects, its limits and its version. Changes nothing.",
@@ -110,8 +137,14 @@ impl Tools {
             },
         );
         let first = capabilities.read_only().closed_world();
-        let tools = std::iter::once(first).chain(self.by_name.into_values()).collect();
-        Registry { sidecar: self.sidecar, version: self.version, tools }
+        let tools = std::iter::once(first)
+            .chain(self.by_name.into_values())
+            .collect();
+        Registry {
+            sidecar: self.sidecar,
+            version: self.version,
+            tools,
+        }
     }
 }
 

@@ -13,7 +13,10 @@ use tokio::time::sleep;
 
 use crate::{
     rounds::{ask, field, given},
-    shared::{Answer, Shared, argument, capabilities, fixture, form, object, result, share, strings, wire},
+    shared::{
+        Answer, Shared, argument, capabilities, fixture, form, object, result, sharing, strings,
+        wire,
+    },
 };
 
 type Talk = Arc<Conversation>;
@@ -23,35 +26,77 @@ pub fn add(tools: Tools, shared: &Arc<Shared>) -> anyhow::Result<Tools> {
     let seconds = json!({ "type": "object", "required": ["seconds"], "properties": {
         "seconds": { "type": "number" }, "label": { "type": "string" },
     } });
-    let each = || share(shared);
-    let (a, b, c, d, e, f) = (each(), each(), each(), each(), each(), each());
-    let tools = fixture(tools, "slow_compute", object(seconds), move |_, talk| slow(share(&a), talk))?;
-    let tools = fixture(tools, "failing_job", strings(&[]), move |_, talk| job(share(&b), talk, |_| Box::pin(failing())))?;
-    let tools = fixture(tools, "protocol_error_job", strings(&[]), move |_, talk| {
-        job(share(&c), talk, |_| Box::pin(async { Err(ErrorData::internal_error("this job cannot work", None).into()) }))
-    })?;
-    let tools = fixture(tools, "confirm_delete", strings(&["filename"]), move |_, talk| {
-        job(share(&d), talk, |task| Box::pin(confirmed(task)))
-    })?;
-    let tools = fixture(tools, "multi_input", strings(&[]), move |_, talk| {
-        job(share(&e), talk, |task| Box::pin(both(task)))
-    })?;
-    fixture(tools, "test_tool_with_task", strings(&[]), move |_, talk| asks_first(share(&f), talk))
+    let tools = fixture(
+        tools,
+        "slow_compute",
+        object(seconds),
+        sharing(shared, slow),
+    )?;
+    let tools = fixture(
+        tools,
+        "failing_job",
+        strings(&[]),
+        sharing(shared, |shared, talk| {
+            job(shared, talk, |_| Box::pin(failing()))
+        }),
+    )?;
+    let tools = fixture(
+        tools,
+        "protocol_error_job",
+        strings(&[]),
+        sharing(shared, |shared, talk| {
+            job(shared, talk, |_| {
+                Box::pin(async {
+                    Err(ErrorData::internal_error("this job cannot work", None).into())
+                })
+            })
+        }),
+    )?;
+    let tools = fixture(
+        tools,
+        "confirm_delete",
+        strings(&["filename"]),
+        sharing(shared, |shared, talk| {
+            job(shared, talk, |task| Box::pin(confirmed(task)))
+        }),
+    )?;
+    let tools = fixture(
+        tools,
+        "multi_input",
+        strings(&[]),
+        sharing(shared, |shared, talk| {
+            job(shared, talk, |task| Box::pin(both(task)))
+        }),
+    )?;
+    fixture(
+        tools,
+        "test_tool_with_task",
+        strings(&[]),
+        sharing(shared, asks_first),
+    )
 }
 
 /// A task for clients that know tasks; for others there is no way.
-async fn job(shared: Arc<Shared>, talk: Talk, work: impl FnOnce(TaskContext) -> TaskFuture) -> Answer {
+async fn job(
+    shared: Arc<Shared>,
+    talk: Talk,
+    work: impl FnOnce(TaskContext) -> TaskFuture,
+) -> Answer {
     std::future::ready(()).await;
     if !capabilities(&talk).supports_tasks() {
         let needed = ClientCapabilities::builder().enable_tasks().build();
         return Err(ErrorData::missing_required_client_capability(needed));
     }
-    let task = shared.tasks.spawn(TaskOptions::new().with_poll_interval_ms(100), work);
-    Ok(CallToolResponse::Task(CreateTaskResult::new(task)))
+    let options = TaskOptions::new().with_poll_interval_ms(100);
+    let created = CreateTaskResult::new(shared.tasks.spawn(options, work));
+    Ok(CallToolResponse::Task(created))
 }
 
 async fn slow(shared: Arc<Shared>, talk: Talk) -> Answer {
-    let seconds = argument(&talk, "seconds")?.as_f64().unwrap_or_default().clamp(0.0, 120.0);
+    let seconds = argument(&talk, "seconds")?
+        .as_f64()
+        .unwrap_or_default()
+        .clamp(0.0, 120.0);
     let pause = Duration::from_secs_f64(seconds);
     if !capabilities(&talk).supports_tasks() {
         sleep(pause).await;
@@ -71,11 +116,15 @@ async fn slow(shared: Arc<Shared>, talk: Talk) -> Answer {
 async fn failing() -> Ended {
     sleep(Duration::from_secs(1)).await;
     let said = json!([{ "type": "text", "text": "this job always fails" }]);
-    Ok(wire(json!({ "resultType": "complete", "isError": true, "content": said }))?)
+    Ok(wire(
+        json!({ "resultType": "complete", "isError": true, "content": said }),
+    )?)
 }
 
 async fn confirmed(task: TaskContext) -> Ended {
-    let answer = task.request_input("confirm", form("Delete it?", "confirm", "boolean")?).await?;
+    let answer = task
+        .request_input("confirm", form("Delete it?", "confirm", "boolean")?)
+        .await?;
     Ok(result(&format!("answered: {}", answer["action"]))?)
 }
 
@@ -83,12 +132,24 @@ async fn both(task: TaskContext) -> Ended {
     let first = task.request_input("first", form("First?", "value", "string")?);
     let second = task.request_input("second", form("Second?", "value", "string")?);
     let (first, second) = tokio::join!(first, second);
-    Ok(result(&format!("answered: {} {}", first?["action"], second?["action"]))?)
+    Ok(result(&format!(
+        "answered: {} {}",
+        first?["action"], second?["action"]
+    ))?)
 }
 
 async fn asks_first(shared: Arc<Shared>, talk: Talk) -> Answer {
-    let Some(name) = field(given(&talk), "user_name", "name").and_then(Value::as_str).map(str::to_owned) else {
-        return ask([("user_name", form("What is your name?", "name", "string")?)], None);
+    let Some(name) = field(given(&talk), "user_name", "name")
+        .and_then(Value::as_str)
+        .map(str::to_owned)
+    else {
+        return ask(
+            [("user_name", form("What is your name?", "name", "string")?)],
+            None,
+        );
     };
-    job(shared, talk, move |_| Box::pin(async move { Ok(result(&format!("Hello, {name}!"))?) })).await
+    job(shared, talk, move |_| {
+        Box::pin(async move { Ok(result(&format!("Hello, {name}!"))?) })
+    })
+    .await
 }

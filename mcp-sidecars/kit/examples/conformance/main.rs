@@ -21,7 +21,10 @@ async fn main() -> anyhow::Result<()> {
     mcp_kit::run(Cli::<NoSettings>::parse(), async |_, _| {
         let shared = Arc::new(Shared::new()?);
         let tools = Tools::new("conformance", env!("CARGO_PKG_VERSION")).names_up_to(64);
-        let tools = jobs::add(rounds::add(asking::add(simple::add(tools, &shared)?)?, &shared)?, &shared)?;
+        let tools = jobs::add(
+            rounds::add(asking::add(simple::add(tools, &shared)?)?, &shared)?,
+            &shared,
+        )?;
         Ok(Sidecar::new(tools).extras(Extras(shared)))
     })
     .await

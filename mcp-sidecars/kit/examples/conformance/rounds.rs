@@ -9,28 +9,90 @@ use rmcp::{
 };
 use serde_json::{Value, json};
 
-use crate::shared::{Answer, Shared, capabilities, fixture, form, share, strings, text, wire};
+use crate::shared::{Answer, Shared, capabilities, fixture, form, sharing, strings, text, wire};
 
 type Talk = Arc<Conversation>;
 
 pub fn add(tools: Tools, shared: &Arc<Shared>) -> anyhow::Result<Tools> {
     let none = || strings(&[]);
-    let tools = fixture(tools, "test_input_required_result_elicitation", none(), async |_: Call, talk: Talk| name(&talk))?;
-    let tools = fixture(tools, "test_streaming_elicitation", none(), async |_: Call, talk: Talk| name(&talk))?;
-    let tools = fixture(tools, "test_input_required_result_sampling", none(), async |_: Call, talk: Talk| {
-        let answer = given(&talk).get("capital_question").and_then(|answer| answer["content"]["text"].as_str());
-        answer.map_or_else(|| ask([("capital_question", sampling("What is the capital of France?")?)], None), text)
-    })?;
-    let tools = fixture(tools, "test_input_required_result_list_roots", none(), async |_: Call, talk: Talk| {
-        let answer = given(&talk).get("client_roots").filter(|answer| answer["roots"].is_array());
-        answer.map_or_else(|| ask([("client_roots", roots()?)], None), |answer| text(&answer["roots"].to_string()))
-    })?;
-    let tools = fixture(tools, "test_input_required_result_capabilities", none(), async |_: Call, talk: Talk| able(&talk))?;
-    let (a, b, c, d) = (share(shared), share(shared), share(shared), share(shared));
-    let tools = fixture(tools, "test_input_required_result_request_state", none(), move |_, talk| confirm(share(&a), talk))?;
-    let tools = fixture(tools, "test_input_required_result_tampered_state", none(), move |_, talk| confirm(share(&b), talk))?;
-    let tools = fixture(tools, "test_input_required_result_multiple_inputs", none(), move |_, talk| three(share(&c), talk))?;
-    fixture(tools, "test_input_required_result_multi_round", none(), move |_, talk| steps(share(&d), talk))
+    let tools = fixture(
+        tools,
+        "test_input_required_result_elicitation",
+        none(),
+        async |_: Call, talk: Talk| name(&talk),
+    )?;
+    let tools = fixture(
+        tools,
+        "test_streaming_elicitation",
+        none(),
+        async |_: Call, talk: Talk| name(&talk),
+    )?;
+    let tools = fixture(
+        tools,
+        "test_input_required_result_sampling",
+        none(),
+        async |_: Call, talk: Talk| {
+            let answer = given(&talk)
+                .get("capital_question")
+                .and_then(|answer| answer["content"]["text"].as_str());
+            answer.map_or_else(
+                || {
+                    ask(
+                        [(
+                            "capital_question",
+                            sampling("What is the capital of France?")?,
+                        )],
+                        None,
+                    )
+                },
+                text,
+            )
+        },
+    )?;
+    let tools = fixture(
+        tools,
+        "test_input_required_result_list_roots",
+        none(),
+        async |_: Call, talk: Talk| {
+            let answer = given(&talk)
+                .get("client_roots")
+                .filter(|answer| answer["roots"].is_array());
+            answer.map_or_else(
+                || ask([("client_roots", roots()?)], None),
+                |answer| text(&answer["roots"].to_string()),
+            )
+        },
+    )?;
+    let tools = fixture(
+        tools,
+        "test_input_required_result_capabilities",
+        none(),
+        async |_: Call, talk: Talk| able(&talk),
+    )?;
+    let tools = fixture(
+        tools,
+        "test_input_required_result_request_state",
+        none(),
+        sharing(shared, confirm),
+    )?;
+    let tools = fixture(
+        tools,
+        "test_input_required_result_tampered_state",
+        none(),
+        sharing(shared, confirm),
+    )?;
+    let tools = fixture(
+        tools,
+        "test_input_required_result_multiple_inputs",
+        none(),
+        sharing(shared, three),
+    )?;
+    fixture(
+        tools,
+        "test_input_required_result_multi_round",
+        none(),
+        sharing(shared, steps),
+    )
 }
 
 /// The answers that the client brings.
@@ -41,24 +103,37 @@ pub fn given(talk: &Conversation) -> &InputResponses {
 
 /// The field of a form that was accepted.
 pub fn field<'a>(answers: &'a InputResponses, key: &str, field: &str) -> Option<&'a Value> {
-    let answer = answers.get(key).filter(|answer| answer["action"] == "accept")?;
+    let answer = answers
+        .get(key)
+        .filter(|answer| answer["action"] == "accept")?;
     answer["content"].get(field)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it ends a tool's work")]
 pub fn ask<const N: usize>(asked: [(&str, InputRequest); N], state: Option<String>) -> Answer {
-    let requests: InputRequests = asked.into_iter().map(|(key, request)| (key.to_owned(), request)).collect();
+    let requests: InputRequests = asked
+        .into_iter()
+        .map(|(key, request)| (key.to_owned(), request))
+        .collect();
     Ok(InputRequiredResult::new(Some(requests), state).into())
 }
 
 fn name(talk: &Conversation) -> Answer {
     let name = field(given(talk), "user_name", "name").and_then(Value::as_str);
-    let question = || ask([("user_name", form("What is your name?", "name", "string")?)], None);
+    let question = || {
+        ask(
+            [("user_name", form("What is your name?", "name", "string")?)],
+            None,
+        )
+    };
     name.map_or_else(question, |name| text(&format!("Hello, {name}!")))
 }
 
 fn sampling(prompt: &str) -> Result<InputRequest, ErrorData> {
     let message = json!({ "role": "user", "content": { "type": "text", "text": prompt } });
-    wire(json!({ "method": "sampling/createMessage", "params": { "messages": [message], "maxTokens": 100 } }))
+    wire(
+        json!({ "method": "sampling/createMessage", "params": { "messages": [message], "maxTokens": 100 } }),
+    )
 }
 
 fn roots() -> Result<InputRequest, ErrorData> {
@@ -70,7 +145,10 @@ fn able(talk: &Conversation) -> Answer {
     let can = capabilities(talk);
     let mut requests = InputRequests::new();
     if can.elicitation.is_some() {
-        requests.insert("user_name".to_owned(), form("What is your name?", "name", "string")?);
+        requests.insert(
+            "user_name".to_owned(),
+            form("What is your name?", "name", "string")?,
+        );
     }
     if can.sampling.is_some() {
         requests.insert("greeting".to_owned(), sampling("Generate a greeting")?);
@@ -83,9 +161,13 @@ fn able(talk: &Conversation) -> Answer {
 
 /// The state that we sealed, if the client brought one; one that is not ours is refused.
 fn opened(shared: &Shared, talk: &Conversation) -> Result<Option<Vec<u8>>, ErrorData> {
-    let Some(state) = &talk.request.request_state else { return Ok(None) };
+    let Some(state) = &talk.request.request_state else {
+        return Ok(None);
+    };
     let opened = shared.states.open(state);
-    opened.map(Some).map_err(|_| ErrorData::invalid_params("requestState is not ours", None))
+    opened
+        .map(Some)
+        .map_err(|_| ErrorData::invalid_params("requestState is not ours", None))
 }
 
 async fn confirm(shared: Arc<Shared>, talk: Talk) -> Answer {
@@ -94,17 +176,28 @@ async fn confirm(shared: Arc<Shared>, talk: Talk) -> Answer {
     if state.is_some() && field(given(&talk), "confirm", "ok").is_some() {
         return text("state-ok");
     }
-    ask([("confirm", form("Please confirm", "ok", "boolean")?)], Some(shared.states.seal(b"confirm")))
+    ask(
+        [("confirm", form("Please confirm", "ok", "boolean")?)],
+        Some(shared.states.seal(b"confirm")),
+    )
 }
 
 async fn three(shared: Arc<Shared>, talk: Talk) -> Answer {
     std::future::ready(()).await;
     let (state, answers) = (opened(&shared, &talk)?, given(&talk));
-    if state.is_some() && ["user_name", "greeting", "client_roots"].iter().all(|key| answers.contains_key(*key)) {
+    if state.is_some()
+        && ["user_name", "greeting", "client_roots"]
+            .iter()
+            .all(|key| answers.contains_key(*key))
+    {
         return text("state-ok: all three answers are here");
     }
     let name = form("What is your name?", "name", "string")?;
-    let asked = [("user_name", name), ("greeting", sampling("Generate a greeting")?), ("client_roots", roots()?)];
+    let asked = [
+        ("user_name", name),
+        ("greeting", sampling("Generate a greeting")?),
+        ("client_roots", roots()?),
+    ];
     ask(asked, Some(shared.states.seal(b"three")))
 }
 
@@ -112,7 +205,9 @@ async fn steps(shared: Arc<Shared>, talk: Talk) -> Answer {
     std::future::ready(()).await;
     let (state, answers) = (opened(&shared, &talk)?, given(&talk));
     match state.as_deref() {
-        Some(b"2") if field(answers, "step2", "color").is_some() => text("state-ok: both steps are done"),
+        Some(b"2") if field(answers, "step2", "color").is_some() => {
+            text("state-ok: both steps are done")
+        }
         Some(b"1") if field(answers, "step1", "name").is_some() => {
             let color = form("Step 2: What is your favorite color?", "color", "string")?;
             ask([("step2", color)], Some(shared.states.seal(b"2")))

@@ -6,7 +6,10 @@ use anyhow::anyhow;
 use mcp_kit::{Call, Conversation, Tool, Tools};
 use rmcp::{
     ErrorData,
-    model::{CallToolResponse, CallToolResult, ClientCapabilities, InputRequest, JsonObject, RequestStateCodec},
+    model::{
+        CallToolResponse, CallToolResult, ClientCapabilities, InputRequest, JsonObject,
+        RequestStateCodec,
+    },
     task_manager::TaskManager,
 };
 use serde::de::DeserializeOwned;
@@ -14,8 +17,7 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
 /// A red pixel.
-pub const PNG: &str =
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg==";
+pub const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg==";
 /// No sound at all.
 pub const WAV: &str = "UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAEAfAAABAAgAZGF0YQAAAAA=";
 
@@ -39,22 +41,27 @@ impl Shared {
         let mut key = [0; 32];
         getrandom::fill(&mut key).map_err(|error| anyhow!("no randomness: {error}"))?;
         let states = RequestStateCodec::try_new(key)?;
-        Ok(Self { tasks: TaskManager::new(), states, changes: broadcast::channel(16).0 })
+        Ok(Self {
+            tasks: TaskManager::new(),
+            states,
+            changes: broadcast::channel(16).0,
+        })
     }
 }
 
 /// A value of the protocol, written as it goes over the wire.
 pub fn wire<T: DeserializeOwned>(value: Value) -> Result<T, ErrorData> {
-    serde_json::from_value(value).map_err(|error| ErrorData::internal_error(error.to_string(), None))
+    serde_json::from_value(value)
+        .map_err(|error| ErrorData::internal_error(error.to_string(), None))
 }
 
-pub fn content(content: Value) -> Answer {
+pub fn content(content: &Value) -> Answer {
     let result: CallToolResult = wire(json!({ "resultType": "complete", "content": content }))?;
     Ok(result.into())
 }
 
 pub fn text(text: &str) -> Answer {
-    content(json!([{ "type": "text", "text": text }]))
+    content(&json!([{ "type": "text", "text": text }]))
 }
 
 /// The same, as a task gives it.
@@ -64,12 +71,19 @@ pub fn result(text: &str) -> Result<CallToolResult, ErrorData> {
 
 /// A schema of string arguments.
 pub fn strings(names: &[&str]) -> JsonObject {
-    let properties = names.iter().map(|&name| (name.to_owned(), json!({ "type": "string" }))).collect::<JsonObject>();
+    let properties = names
+        .iter()
+        .map(|&name| (name.to_owned(), json!({ "type": "string" })))
+        .collect::<JsonObject>();
     object(json!({ "type": "object", "properties": properties, "required": names }))
 }
 
 pub fn object(value: Value) -> JsonObject {
-    if let Value::Object(object) = value { object } else { JsonObject::new() }
+    if let Value::Object(object) = value {
+        object
+    } else {
+        JsonObject::new()
+    }
 }
 
 pub fn argument(conversation: &Conversation, name: &str) -> Result<Value, ErrorData> {
@@ -79,26 +93,48 @@ pub fn argument(conversation: &Conversation, name: &str) -> Result<Value, ErrorD
 }
 
 pub fn capabilities(conversation: &Conversation) -> ClientCapabilities {
-    conversation.context.client_capabilities().unwrap_or_default()
+    conversation
+        .context
+        .client_capabilities()
+        .unwrap_or_default()
 }
 
 /// A form that asks for one field.
 pub fn form(message: &str, field: &str, kind: &str) -> Result<InputRequest, ErrorData> {
-    wire(json!({ "method": "elicitation/create", "params": { "mode": "form", "message": message, "requestedSchema": {
+    wire(
+        json!({ "method": "elicitation/create", "params": { "mode": "form", "message": message, "requestedSchema": {
         "type": "object", "properties": { field: { "type": kind } }, "required": [field],
-    } } }))
+    } } }),
+    )
 }
 
 /// Adds a tool whose name the suite fixes.
-pub fn fixture<F, Fut>(tools: Tools, name: &'static str, schema: JsonObject, work: F) -> anyhow::Result<Tools>
+pub fn fixture<F, Fut>(
+    tools: Tools,
+    name: &'static str,
+    schema: JsonObject,
+    work: F,
+) -> anyhow::Result<Tools>
 where
     F: Fn(Call, Arc<Conversation>) -> Fut + Send + Sync + Clone + 'static,
     Fut: Future<Output = Answer> + Send + 'static,
 {
-    tools.add(Tool::conversational(name, "A fixture of the conformance suite.", schema, work))
+    tools.with(Tool::conversational(
+        name,
+        "A fixture of the conformance suite.",
+        schema,
+        work,
+    ))
 }
 
-/// A clone for a closure that is called often.
-pub fn share(shared: &Arc<Shared>) -> Arc<Shared> {
-    Arc::clone(shared)
+/// Work that needs what the tools share.
+pub fn sharing<F, Fut>(
+    shared: &Arc<Shared>,
+    work: F,
+) -> impl Fn(Call, Arc<Conversation>) -> Fut + Send + Sync + Clone + 'static
+where
+    F: Fn(Arc<Shared>, Arc<Conversation>) -> Fut + Send + Sync + Clone + 'static,
+{
+    let shared = Arc::clone(shared);
+    move |_, talk| work(Arc::clone(&shared), talk)
 }

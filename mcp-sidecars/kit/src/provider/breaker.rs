@@ -26,14 +26,20 @@ pub(super) struct Told<'a>(&'a Breaker);
 
 impl Breaker {
     pub(super) fn new(failures: u32, pause: Duration) -> Self {
-        Self { failures, pause, state: Mutex::default() }
+        Self {
+            failures,
+            pause,
+            state: Mutex::default(),
+        }
     }
 
     /// Lets a request through, or says how long to wait. When the pause is over, the first through is the trial, and
     /// the pause begins anew for all others until it has ended.
     pub(super) fn admit(&self) -> Result<(), Duration> {
         let mut state = self.lock();
-        let Some(until) = state.open_until else { return Ok(()) };
+        let Some(until) = state.open_until else {
+            return Ok(());
+        };
         let now = Instant::now();
         if now < until {
             return Err(until - now);

@@ -72,7 +72,11 @@ enum Attempt {
     /// An answer for the sidecar to judge.
     Done(Reply),
     /// Not done; `is_safe`: surely nothing happened there, so any request may be repeated.
-    Again { error: ToolError, is_safe: bool, outcome: &'static str },
+    Again {
+        error: ToolError,
+        is_safe: bool,
+        outcome: &'static str,
+    },
     /// Repeating is of no use.
     Never(ToolError),
 }
@@ -83,11 +87,19 @@ impl Provider {
     ///
     /// # Errors
     /// An address that is not `http` or `https`.
-    pub fn new(name: &'static str, base_url: &str, policy: Policy, metrics: &Metrics) -> anyhow::Result<Self> {
+    pub fn new(
+        name: &'static str,
+        base_url: &str,
+        policy: Policy,
+        metrics: &Metrics,
+    ) -> anyhow::Result<Self> {
         // An error means that one is installed already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let base_url: Url = base_url.parse().with_context(|| format!("the base URL of {name}"))?;
-        let is_plain = matches!(base_url.scheme(), "http" | "https") && !base_url.cannot_be_a_base();
+        let base_url: Url = base_url
+            .parse()
+            .with_context(|| format!("the base URL of {name}"))?;
+        let is_plain =
+            matches!(base_url.scheme(), "http" | "https") && !base_url.cannot_be_a_base();
         ensure!(is_plain, "the base URL of {name} must be http or https");
         let http = reqwest::Client::builder()
             .redirect(redirect::Policy::none())
@@ -113,8 +125,8 @@ impl Provider {
     /// 429 and 5xx is an answer.
     ///
     /// # Errors
-    /// RATE_LIMITED with the provider's `Retry-After`; UNAVAILABLE when it is away, fails or is left alone; TIMEOUT
-    /// at the deadline; REFUSED for an answer over the limit.
+    /// `RATE_LIMITED` with the provider's `Retry-After`; `UNAVAILABLE` when it is away, fails or is left alone;
+    /// `TIMEOUT` at the deadline; `REFUSED` for an answer over the limit.
     pub async fn send(&self, call: &Call, request: Outgoing) -> Result<Reply, ToolError> {
         let inner = &*self.0;
         let _place = inner.place(call).await?;
@@ -130,10 +142,14 @@ impl Provider {
                 Attempt::Never(error) => return Err(error),
                 Attempt::Again { error, is_safe, .. } => (error, is_safe),
             };
-            let wait = error.retry_after.filter(|_| is_safe).unwrap_or_else(|| backoff(attempt));
+            let wait = error
+                .retry_after
+                .filter(|_| is_safe)
+                .unwrap_or_else(|| backoff(attempt));
             let may_repeat = is_safe || request.is_repeatable();
             let has_time = call.remaining() > wait + Duration::from_millis(50);
-            if !may_repeat || attempt >= inner.policy.attempts || !has_time || !inner.budget.spend() {
+            if !may_repeat || attempt >= inner.policy.attempts || !has_time || !inner.budget.spend()
+            {
                 return Err(error);
             }
             tokio::time::sleep(wait).await;
@@ -148,7 +164,10 @@ impl Inner {
         let place = tokio::time::timeout(longest, self.places.acquire()).await;
         place.ok().and_then(Result::ok).ok_or_else(|| {
             self.count("full");
-            ToolError::unavailable(format!("too many requests to {} at once", self.name), Duration::from_secs(1))
+            ToolError::unavailable(
+                format!("too many requests to {} at once", self.name),
+                Duration::from_secs(1),
+            )
         })
     }
 
@@ -171,8 +190,14 @@ impl Inner {
         told.end(is_healthy);
         self.count(outcome);
         let seconds = begun.elapsed().as_secs_f64();
-        self.metrics.upstream_duration.with_label_values(&[self.name]).observe(seconds);
-        self.metrics.breaker_open.with_label_values(&[self.name]).set(i64::from(self.breaker.is_open()));
+        self.metrics
+            .upstream_duration
+            .with_label_values(&[self.name])
+            .observe(seconds);
+        self.metrics
+            .breaker_open
+            .with_label_values(&[self.name])
+            .set(i64::from(self.breaker.is_open()));
         ended
     }
 
@@ -182,30 +207,50 @@ impl Inner {
             Err(error) => return self.lost(error),
         };
         let (status, headers) = (response.status(), response.headers().clone());
-        let wait = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        let wait = headers
+            .get(header::RETRY_AFTER)
+            .and_then(|value| value.to_str().ok()?.trim().parse().ok());
         let wait = wait.map(Duration::from_secs);
         if status == StatusCode::TOO_MANY_REQUESTS {
             let error = ToolError::rate_limited(wait.unwrap_or(Duration::from_secs(1)));
-            return Attempt::Again { error, is_safe: true, outcome: "rate_limited" };
+            return Attempt::Again {
+                error,
+                is_safe: true,
+                outcome: "rate_limited",
+            };
         }
         if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT {
             let message = format!("{} answered {}", self.name, status.as_u16());
             let mut error = ToolError::unavailable(message, wait.unwrap_or(Duration::from_secs(1)));
             error.cause = Some(anyhow!("{} {status}", self.name));
-            return Attempt::Again { error, is_safe: false, outcome: "failed" };
+            return Attempt::Again {
+                error,
+                is_safe: false,
+                outcome: "failed",
+            };
         }
         match self.read(response).await {
-            Ok(Some(body)) => Attempt::Done(Reply { status, headers, body }),
+            Ok(Some(body)) => Attempt::Done(Reply {
+                status,
+                headers,
+                body,
+            }),
             Ok(None) => {
                 let limit = self.policy.response_limit;
-                Attempt::Never(ToolError::refused(format!("{} answered with more than {limit} bytes", self.name)))
+                Attempt::Never(ToolError::refused(format!(
+                    "{} answered with more than {limit} bytes",
+                    self.name
+                )))
             }
             Err(error) => self.lost(error),
         }
     }
 
     /// The body, or nothing when it is over the limit: reading stops there.
-    async fn read(&self, mut response: reqwest::Response) -> Result<Option<Vec<u8>>, reqwest::Error> {
+    async fn read(
+        &self,
+        mut response: reqwest::Response,
+    ) -> Result<Option<Vec<u8>>, reqwest::Error> {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await? {
             if body.len() + chunk.len() > self.policy.response_limit {
@@ -220,14 +265,25 @@ impl Inner {
     fn lost(&self, error: reqwest::Error) -> Attempt {
         let (is_safe, is_late) = (error.is_connect(), error.is_timeout());
         let cause = anyhow::Error::new(error.without_url());
-        let cause = anyhow!("{}: {}", self.name, self.redactor.text(&format!("{cause:#}")));
+        let cause = anyhow!(
+            "{}: {}",
+            self.name,
+            self.redactor.text(&format!("{cause:#}"))
+        );
         let message = format!("{} is not reachable right now", self.name);
         let error = ToolError::unavailable(message, Duration::from_secs(1)).with_cause(cause);
-        Attempt::Again { error, is_safe, outcome: if is_late { "timeout" } else { "lost" } }
+        Attempt::Again {
+            error,
+            is_safe,
+            outcome: if is_late { "timeout" } else { "lost" },
+        }
     }
 
     fn count(&self, outcome: &str) {
-        self.metrics.upstream.with_label_values(&[self.name, outcome]).inc();
+        self.metrics
+            .upstream
+            .with_label_values(&[self.name, outcome])
+            .inc();
     }
 }
 

@@ -38,7 +38,16 @@ impl Outgoing {
         let is_repeatable = method.is_idempotent();
         let segments = segments.into_iter().map(Into::into).collect();
         let (query, headers) = (Vec::new(), Vec::new());
-        Self { method, segments, query, headers, bearer: None, basic: None, body: Body::None, is_repeatable }
+        Self {
+            method,
+            segments,
+            query,
+            headers,
+            bearer: None,
+            basic: None,
+            body: Body::None,
+            is_repeatable,
+        }
     }
 
     #[must_use]
@@ -74,8 +83,16 @@ impl Outgoing {
     }
 
     #[must_use]
-    pub fn form<N: Into<String>, V: Into<String>>(mut self, fields: impl IntoIterator<Item = (N, V)>) -> Self {
-        self.body = Body::Form(fields.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
+    pub fn form<N: Into<String>, V: Into<String>>(
+        mut self,
+        fields: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        self.body = Body::Form(
+            fields
+                .into_iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+        );
         self
     }
 
@@ -120,7 +137,9 @@ impl Outgoing {
             Body::None => request,
             Body::Json(value) => request.json(value),
             Body::Form(fields) => request.form(fields),
-            Body::Bytes(media_type, bytes) => request.header("content-type", *media_type).body(bytes.clone()),
+            Body::Bytes(media_type, bytes) => request
+                .header("content-type", *media_type)
+                .body(bytes.clone()),
         }
     }
 }
@@ -139,6 +158,8 @@ impl Reply {
     /// # Errors
     /// INTERNAL if it is not what we expect of this provider.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, ToolError> {
-        serde_json::from_slice(&self.body).context("the provider's answer is not what we know").map_err(Into::into)
+        serde_json::from_slice(&self.body)
+            .context("the provider's answer is not what we know")
+            .map_err(Into::into)
     }
 }

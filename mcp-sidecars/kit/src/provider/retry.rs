@@ -26,18 +26,26 @@ impl Budget {
     /// One request earns a tenth of a retry.
     pub(super) fn earn(&self) {
         let more = |held: u32| Some((held + 1).min(MOST));
-        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        let _ = self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
     }
 
     /// Takes one retry, if there is one.
     pub(super) fn spend(&self) -> bool {
-        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| held.checked_sub(PRICE)).is_ok()
+        self.0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| {
+                held.checked_sub(PRICE)
+            })
+            .is_ok()
     }
 }
 
 /// The time before the attempt after `attempt`: exponential with full jitter, from nothing to 2 s at most.
 pub(super) fn backoff(attempt: u32) -> Duration {
-    let longest = FIRST.saturating_mul(1 << attempt.clamp(1, 8).saturating_sub(1)).min(LONGEST);
+    let longest = FIRST
+        .saturating_mul(1 << attempt.clamp(1, 8).saturating_sub(1))
+        .min(LONGEST);
     let mut random = [0; 4];
     // Without randomness there is no jitter, only the longest wait.
     if getrandom::fill(&mut random).is_err() {

@@ -28,10 +28,27 @@ async fn a_panicking_tool_answers_at_once_and_the_server_lives() {
 async fn a_slow_tool_ends_at_the_deadline_and_a_caller_can_only_shorten_it() {
     let app = app(&["--call-timeout=1"]);
     let begun = Instant::now();
-    let answer = send(&app, "POST", "/mcp/tools/sleep?timeout_ms=50", &[], r#"{"milliseconds":60000}"#).await;
-    assert_eq!((answer.status.as_u16(), &answer.body["code"]), (504, &json!("TIMEOUT")));
+    let answer = send(
+        &app,
+        "POST",
+        "/mcp/tools/sleep?timeout_ms=50",
+        &[],
+        r#"{"milliseconds":60000}"#,
+    )
+    .await;
+    assert_eq!(
+        (answer.status.as_u16(), &answer.body["code"]),
+        (504, &json!("TIMEOUT"))
+    );
     assert!(begun.elapsed() < Duration::from_millis(300));
-    let answer = send(&app, "POST", "/mcp/tools/sleep?timeout_ms=60000", &[], r#"{"milliseconds":60000}"#).await;
+    let answer = send(
+        &app,
+        "POST",
+        "/mcp/tools/sleep?timeout_ms=60000",
+        &[],
+        r#"{"milliseconds":60000}"#,
+    )
+    .await;
     assert_eq!(answer.status, 504);
     assert!(begun.elapsed() < Duration::from_millis(1800));
 }
@@ -44,14 +61,25 @@ async fn arguments_are_checked_by_schema_and_by_rule() {
         (json!({ "text": "too long to be a note" }), "#/text"),
         (json!({ "text": "a", "times": 9 }), "#/times"),
         (json!({ "text": "a", "times": "2" }), "#/times"),
-        (json!({ "text": "a", "organization_id": 1 }), "#/organization_id"),
+        (
+            json!({ "text": "a", "organization_id": 1 }),
+            "#/organization_id",
+        ),
         (json!({}), "#"),
     ] {
-        let failure = client.call("write_note", arguments.clone()).await.unwrap_err();
-        let Failure::Tool(error) = failure else { panic!("{failure:?}") };
+        let failure = client
+            .call("write_note", arguments.clone())
+            .await
+            .unwrap_err();
+        let Failure::Tool(error) = failure else {
+            panic!("{failure:?}")
+        };
         assert_eq!(error.code, Code::Invalid, "{arguments}");
         let details = error.details.unwrap();
-        assert_eq!(details["errors"][0]["pointer"], pointer, "{arguments} {details}");
+        assert_eq!(
+            details["errors"][0]["pointer"], pointer,
+            "{arguments} {details}"
+        );
     }
 }
 
@@ -59,10 +87,30 @@ async fn arguments_are_checked_by_schema_and_by_rule() {
 async fn a_reader_sees_and_calls_only_what_changes_nothing() {
     let app = guarded_app();
     let reader = format!("authorization: Bearer {}", crate::support::READ_TOKEN);
-    let answer = send(&app, "POST", "/mcp/tools/write_note", &[&reader], r#"{"text":"a"}"#).await;
-    assert_eq!((answer.status.as_u16(), &answer.body["code"]), (403, &json!("INSUFFICIENT_SCOPE")));
-    assert!(answer.headers["www-authenticate"].to_str().unwrap().contains("scope=\"write\""));
-    assert_eq!(send(&app, "POST", "/mcp/tools/read_note", &[&reader], "").await.status, 200);
+    let answer = send(
+        &app,
+        "POST",
+        "/mcp/tools/write_note",
+        &[&reader],
+        r#"{"text":"a"}"#,
+    )
+    .await;
+    assert_eq!(
+        (answer.status.as_u16(), &answer.body["code"]),
+        (403, &json!("INSUFFICIENT_SCOPE"))
+    );
+    assert!(
+        answer.headers["www-authenticate"]
+            .to_str()
+            .unwrap()
+            .contains("scope=\"write\"")
+    );
+    assert_eq!(
+        send(&app, "POST", "/mcp/tools/read_note", &[&reader], "")
+            .await
+            .status,
+        200
+    );
     let list = send(&app, "GET", "/mcp/tools", &[&reader], "").await;
     assert!(list.text.contains("read_note") && !list.text.contains("write_note"));
 }
@@ -74,8 +122,15 @@ async fn more_calls_than_allowed_are_refused_with_the_time_to_wait() {
         assert_eq!(post(&app, "read_note", "").await.status, 200);
     }
     let answer = post(&app, "read_note", "").await;
-    assert_eq!((answer.status.as_u16(), &answer.body["code"]), (429, &json!("RATE_LIMITED")));
-    let seconds: u64 = answer.headers["retry-after"].to_str().unwrap().parse().unwrap();
+    assert_eq!(
+        (answer.status.as_u16(), &answer.body["code"]),
+        (429, &json!("RATE_LIMITED"))
+    );
+    let seconds: u64 = answer.headers["retry-after"]
+        .to_str()
+        .unwrap()
+        .parse()
+        .unwrap();
     assert!((1..=20).contains(&seconds));
 }
 
@@ -84,7 +139,10 @@ async fn more_calls_at_once_than_places_are_refused_quickly() {
     let app = app(&["--max-in-flight=2"]);
     let calls = (0..6).map(|_| post(&app, "sleep", r#"{"milliseconds":200}"#));
     let answers = futures_util::future::join_all(calls).await;
-    let statuses: Vec<_> = answers.iter().map(|answer| answer.status.as_u16()).collect();
+    let statuses: Vec<_> = answers
+        .iter()
+        .map(|answer| answer.status.as_u16())
+        .collect();
     assert_eq!(statuses.iter().filter(|&&status| status == 200).count(), 2);
     assert_eq!(statuses.iter().filter(|&&status| status == 503).count(), 4);
     assert_eq!(post(&app, "read_note", "").await.status, 200);
@@ -99,7 +157,10 @@ async fn secrets_and_causes_do_not_leave_and_results_are_capped() {
     assert_eq!(answer.status, 500);
     assert!(!answer.text.contains("postgres") && !answer.text.contains("hidden"));
     let answer = post(&app, "flood", "").await;
-    assert_eq!((answer.status.as_u16(), &answer.body["code"]), (422, &json!("REFUSED")));
+    assert_eq!(
+        (answer.status.as_u16(), &answer.body["code"]),
+        (422, &json!("REFUSED"))
+    );
 }
 
 #[derive(Clone, Default)]
@@ -125,11 +186,18 @@ impl<'a> MakeWriter<'a> for Lines {
 #[tokio::test]
 async fn every_call_leaves_one_audit_line_without_values_and_counts() {
     let lines = Lines::default();
-    let subscriber = tracing_subscriber::fmt().json().with_writer(lines.clone()).finish();
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .with_writer(lines.clone())
+        .finish();
     let recorded = tracing::subscriber::set_default(subscriber);
     let settings = testing::settings(&[]).unwrap();
     let metrics = mcp_kit::Metrics::new().unwrap();
-    let service = sidecar().unwrap().metrics(&metrics).build(&settings).unwrap();
+    let service = sidecar()
+        .unwrap()
+        .metrics(&metrics)
+        .build(&settings)
+        .unwrap();
     let app = service.router(&settings).unwrap();
     post(&app, "write_note", r#"{"text":"grapefruit"}"#).await;
     post(&app, "write_note", r#"{"text":"grapefruit-and-more"}"#).await;
@@ -138,7 +206,10 @@ async fn every_call_leaves_one_audit_line_without_values_and_counts() {
     drop(recorded);
     let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     assert_eq!(text.matches("\"target\":\"audit\"").count(), 4, "{text}");
-    assert!(!text.contains("grapefruit") && !text.contains("user:pass"), "{text}");
+    assert!(
+        !text.contains("grapefruit") && !text.contains("user:pass"),
+        "{text}"
+    );
     assert!(text.contains("postgres://[redacted]@db"), "{text}");
     let rendered = metrics.render().unwrap();
     for line in [
@@ -160,25 +231,66 @@ fn the_registry_refuses_careless_tools() {
         std::future::ready(Ok(())).await
     }
     let loose = Tool::new("loose", "Takes anything.", async |_: Call, Loose {}| Ok(()));
-    assert!(Tools::new("a", "1").add(loose).unwrap_err().to_string().contains("deny_unknown_fields"));
-    for name in ["Upper", "with-dash", "capabilities", "", "1st", "a_name_that_is_longer_than_forty_characters"] {
-        assert!(Tools::new("a", "1").add(Tool::new(name, "Does.", nothing)).is_err(), "{name}");
+    assert!(
+        Tools::new("a", "1")
+            .with(loose)
+            .unwrap_err()
+            .to_string()
+            .contains("deny_unknown_fields")
+    );
+    for name in [
+        "Upper",
+        "with-dash",
+        "capabilities",
+        "",
+        "1st",
+        "a_name_that_is_longer_than_forty_characters",
+    ] {
+        assert!(
+            Tools::new("a", "1")
+                .with(Tool::new(name, "Does.", nothing))
+                .is_err(),
+            "{name}"
+        );
     }
-    assert!(Tools::new("a", "1").add(Tool::new("silent", " ", nothing)).is_err());
-    let twice = Tools::new("a", "1").add(Tool::new("one", "Does.", nothing)).unwrap();
-    assert!(twice.add(Tool::new("one", "Does.", nothing)).is_err());
+    assert!(
+        Tools::new("a", "1")
+            .with(Tool::new("silent", " ", nothing))
+            .is_err()
+    );
+    let twice = Tools::new("a", "1")
+        .with(Tool::new("one", "Does.", nothing))
+        .unwrap();
+    assert!(twice.with(Tool::new("one", "Does.", nothing)).is_err());
 }
 
 #[tokio::test]
 async fn capabilities_is_first_and_tells_what_the_tools_do() {
     let client = testing::Client::new(sidecar().unwrap()).unwrap();
     let list: serde_json::Value = serde_json::from_str(&client.tool_list()).unwrap();
-    let names: Vec<_> = list["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect();
+    let names: Vec<_> = list["tools"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tool| tool["name"].as_str().unwrap())
+        .collect();
     let mut sorted = names[1..].to_vec();
     sorted.sort_unstable();
     assert_eq!((names[0], &names[1..]), ("capabilities", &*sorted));
-    let answer = client.as_caller(Caller::named("x", &["read"])).call("capabilities", json!({})).await.unwrap();
-    assert_eq!((&answer["sidecar"], &answer["version"]), (&json!("sample"), &json!("1.2.3")));
-    let note = answer["tools"].as_array().unwrap().iter().find(|tool| tool["name"] == "write_note").unwrap();
+    let answer = client
+        .as_caller(Caller::named("x", &["read"]))
+        .call("capabilities", json!({}))
+        .await
+        .unwrap();
+    assert_eq!(
+        (&answer["sidecar"], &answer["version"]),
+        (&json!("sample"), &json!("1.2.3"))
+    );
+    let note = answer["tools"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|tool| tool["name"] == "write_note")
+        .unwrap();
     assert_eq!(note["scope"], "write");
 }

@@ -16,7 +16,10 @@ async fn modern(app: &Router, method: &str, mut params: Value, head: &[&str]) ->
         "io.modelcontextprotocol/clientCapabilities": {},
     });
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string();
-    let (version, named) = ("mcp-protocol-version: 2026-07-28", format!("mcp-method: {method}"));
+    let (version, named) = (
+        "mcp-protocol-version: 2026-07-28",
+        format!("mcp-method: {method}"),
+    );
     let name = format!("mcp-name: {}", params["name"].as_str().unwrap_or("-"));
     let mut lines = vec![ACCEPT, JSON, version, &named];
     if method == "tools/call" {
@@ -29,7 +32,14 @@ async fn modern(app: &Router, method: &str, mut params: Value, head: &[&str]) ->
 /// One request of 2025-11-25, without a session.
 async fn legacy(app: &Router, method: &str, params: Value) -> Answer {
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string();
-    send(app, "POST", "/mcp", &[ACCEPT, JSON, "mcp-protocol-version: 2025-11-25"], &body).await
+    send(
+        app,
+        "POST",
+        "/mcp",
+        &[ACCEPT, JSON, "mcp-protocol-version: 2025-11-25"],
+        &body,
+    )
+    .await
 }
 
 #[tokio::test]
@@ -37,14 +47,28 @@ async fn both_eras_are_answered_in_json_without_a_session() {
     let app = app(&[]);
     let hello = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } });
     let answer = legacy(&app, "initialize", hello).await;
-    assert_eq!(answer.body["result"]["protocolVersion"], "2025-11-25", "{}", answer.text);
+    assert_eq!(
+        answer.body["result"]["protocolVersion"], "2025-11-25",
+        "{}",
+        answer.text
+    );
     assert_eq!(answer.body["result"]["serverInfo"]["name"], "sample");
     assert!(!answer.headers.contains_key("mcp-session-id"));
     let call = json!({ "name": "write_note", "arguments": { "text": "hi" } });
-    for answer in [legacy(&app, "tools/call", call.clone()).await, modern(&app, "tools/call", call, &[]).await] {
+    for answer in [
+        legacy(&app, "tools/call", call.clone()).await,
+        modern(&app, "tools/call", call, &[]).await,
+    ] {
         assert_eq!(answer.headers["content-type"], "application/json");
-        assert_eq!(answer.body["result"]["structuredContent"]["text"], "hi", "{}", answer.text);
-        assert_eq!(answer.body["result"]["content"][0]["text"], r#"{"idempotency_key":null,"text":"hi"}"#);
+        assert_eq!(
+            answer.body["result"]["structuredContent"]["text"], "hi",
+            "{}",
+            answer.text
+        );
+        assert_eq!(
+            answer.body["result"]["content"][0]["text"],
+            r#"{"idempotency_key":null,"text":"hi"}"#
+        );
     }
     let list = modern(&app, "tools/list", json!({}), &[]).await;
     assert_eq!(list.body["result"]["tools"][0]["name"], "capabilities");
@@ -60,17 +84,33 @@ async fn tool_errors_are_results_and_routing_errors_are_not() {
         ("sleep", json!({ "milliseconds": 60000 }), "TIMEOUT"),
         ("away", json!({}), "UNAVAILABLE"),
     ] {
-        let answer = modern(&app, "tools/call", json!({ "name": tool, "arguments": arguments }), &[]).await;
+        let answer = modern(
+            &app,
+            "tools/call",
+            json!({ "name": tool, "arguments": arguments }),
+            &[],
+        )
+        .await;
         let result = &answer.body["result"];
         assert_eq!(result["isError"], true, "{}", answer.text);
-        let error: Value = serde_json::from_str(result["content"][0]["text"].as_str().unwrap()).unwrap();
+        let error: Value =
+            serde_json::from_str(result["content"][0]["text"].as_str().unwrap()).unwrap();
         assert_eq!(error["code"], code);
     }
     let answer = modern(&app, "tools/call", json!({ "name": "nothing" }), &[]).await;
     assert_eq!(answer.body["error"]["code"], -32602, "{}", answer.text);
-    for method in ["prompts/list", "resources/list", "resources/templates/list", "skills/list"] {
+    for method in [
+        "prompts/list",
+        "resources/list",
+        "resources/templates/list",
+        "skills/list",
+    ] {
         let answer = modern(&app, method, json!({}), &[]).await;
-        assert_eq!(answer.body["error"]["code"], -32601, "{method} {}", answer.text);
+        assert_eq!(
+            answer.body["error"]["code"], -32601,
+            "{method} {}",
+            answer.text
+        );
     }
 }
 
@@ -92,11 +132,20 @@ async fn the_same_server_speaks_over_a_pipe() {
     let (near, far) = tokio::io::duplex(1 << 16);
     let serving = tokio::spawn(async move { server.serve(far).await.unwrap().waiting().await });
     let client = ().serve(near).await.unwrap();
-    assert_eq!(client.list_all_tools().await.unwrap()[0].name, "capabilities");
-    let result = client.call_tool(CallToolRequestParams::new("panic")).await.unwrap();
+    assert_eq!(
+        client.list_all_tools().await.unwrap()[0].name,
+        "capabilities"
+    );
+    let result = client
+        .call_tool(CallToolRequestParams::new("panic"))
+        .await
+        .unwrap();
     assert_eq!(result.is_error, Some(true));
     let arguments = json!({ "text": "hi" }).as_object().cloned().unwrap();
-    let result = client.call_tool(CallToolRequestParams::new("write_note").with_arguments(arguments)).await.unwrap();
+    let result = client
+        .call_tool(CallToolRequestParams::new("write_note").with_arguments(arguments))
+        .await
+        .unwrap();
     assert_eq!(result.structured_content.unwrap()["text"], "hi");
     client.cancel().await.unwrap();
     serving.abort();

@@ -37,11 +37,18 @@ where
     });
     tokio::spawn(async move { axum::serve(listener, app).await });
     let metrics = Metrics::new().unwrap();
-    (Provider::new("sample", &base_url, policy, &metrics).unwrap(), count, metrics)
+    (
+        Provider::new("sample", &base_url, policy, &metrics).unwrap(),
+        count,
+        metrics,
+    )
 }
 
 fn status(status: u16) -> Response<Body> {
-    Response::builder().status(status).body(Body::from("{}")).unwrap()
+    Response::builder()
+        .status(status)
+        .body(Body::from("{}"))
+        .unwrap()
 }
 
 fn with(header: &str, value: &str, mut response: Response<Body>) -> Response<Body> {
@@ -74,16 +81,25 @@ async fn failures_are_tried_again_and_ids_stay_in_their_place() {
     assert_eq!(provider.send(&call(10), get()).await.unwrap().status, 200);
     assert_eq!(count.load(Ordering::SeqCst), 3);
     let text = metrics.render().unwrap();
-    assert!(text.contains(r#"mcp_upstream_requests_total{outcome="failed",provider="sample"} 2"#), "{text}");
+    assert!(
+        text.contains(r#"mcp_upstream_requests_total{outcome="failed",provider="sample"} 2"#),
+        "{text}"
+    );
 }
 
 #[tokio::test]
 async fn what_may_have_happened_is_not_repeated_without_a_key() {
     let (provider, count, _) = provider(Policy::default(), |_, _| status(500)).await;
     let post = || Outgoing::new(Method::POST, ["pay"]);
-    assert_eq!(code(provider.send(&call(10), post()).await), Code::Unavailable);
+    assert_eq!(
+        code(provider.send(&call(10), post()).await),
+        Code::Unavailable
+    );
     assert_eq!(count.load(Ordering::SeqCst), 1);
-    assert_eq!(code(provider.send(&call(10), post().repeatable()).await), Code::Unavailable);
+    assert_eq!(
+        code(provider.send(&call(10), post().repeatable()).await),
+        Code::Unavailable
+    );
     assert_eq!(count.load(Ordering::SeqCst), 4);
 }
 
@@ -96,17 +112,27 @@ async fn retry_after_is_obeyed_when_there_is_time_and_told_when_not() {
     })
     .await;
     let begun = Instant::now();
-    provider.send(&call(5), Outgoing::new(Method::POST, ["pay"])).await.unwrap();
+    provider
+        .send(&call(5), Outgoing::new(Method::POST, ["pay"]))
+        .await
+        .unwrap();
     assert!(begun.elapsed() >= Duration::from_secs(1));
     let error = provider.send(&call(5), get()).await.unwrap_err();
-    assert_eq!((error.code, error.retry_after_seconds()), (Code::RateLimited, Some(7)));
+    assert_eq!(
+        (error.code, error.retry_after_seconds()),
+        (Code::RateLimited, Some(7))
+    );
     assert_eq!(count.load(Ordering::SeqCst), 3);
 }
 
 #[tokio::test]
 async fn a_hanging_provider_ends_at_the_deadline_and_is_left_alone_after_five() {
-    let policy = Policy { attempts: 1, ..Policy::default() };
-    let (provider, count, _) = provider(policy, |_, _| with("x-delay-ms", "60000", status(200))).await;
+    let policy = Policy {
+        attempts: 1,
+        ..Policy::default()
+    };
+    let (provider, count, _) =
+        provider(policy, |_, _| with("x-delay-ms", "60000", status(200))).await;
     for _ in 0..5 {
         let mut call = call(1);
         call.deadline = tokio::time::Instant::now() + Duration::from_millis(100);
@@ -115,15 +141,22 @@ async fn a_hanging_provider_ends_at_the_deadline_and_is_left_alone_after_five() 
         assert!(begun.elapsed() < Duration::from_millis(350));
     }
     let begun = Instant::now();
-    assert_eq!(code(provider.send(&call(10), get()).await), Code::Unavailable);
+    assert_eq!(
+        code(provider.send(&call(10), get()).await),
+        Code::Unavailable
+    );
     assert!(begun.elapsed() < Duration::from_millis(50));
     assert_eq!(count.load(Ordering::SeqCst), 5);
 }
 
 #[tokio::test]
 async fn no_more_than_the_places_are_under_way_at_once() {
-    let policy = Policy { at_once: 2, ..Policy::default() };
-    let (provider, count, _) = provider(policy, |_, _| with("x-delay-ms", "600", status(200))).await;
+    let policy = Policy {
+        at_once: 2,
+        ..Policy::default()
+    };
+    let (provider, count, _) =
+        provider(policy, |_, _| with("x-delay-ms", "600", status(200))).await;
     let (outgoing, shared) = (get(), call(10));
     let calls = (0..5).map(|_| provider.send(&shared, outgoing.clone()));
     let ended = futures_util::future::join_all(calls).await;
@@ -133,7 +166,10 @@ async fn no_more_than_the_places_are_under_way_at_once() {
 
 #[tokio::test]
 async fn answers_are_capped_refusals_are_answers_and_redirects_are_not_followed() {
-    let policy = Policy { response_limit: 1000, ..Policy::default() };
+    let policy = Policy {
+        response_limit: 1000,
+        ..Policy::default()
+    };
     let (provider, count, _) = provider(policy, |number, _| match number {
         0 => Response::new(Body::from(vec![b'x'; 5000])),
         1 => status(404),
@@ -149,10 +185,19 @@ async fn answers_are_capped_refusals_are_answers_and_redirects_are_not_followed(
 #[tokio::test]
 async fn nobody_listening_is_unavailable_and_names_no_address() {
     let metrics = Metrics::new().unwrap();
-    let provider = Provider::new("sample", "http://127.0.0.1:9/?key=k", Policy::default(), &metrics).unwrap();
+    let provider = Provider::new(
+        "sample",
+        "http://127.0.0.1:9/?key=k",
+        Policy::default(),
+        &metrics,
+    )
+    .unwrap();
     let error = provider.send(&call(5), get()).await.unwrap_err();
     assert_eq!(error.code, Code::Unavailable);
     let cause = format!("{:#}", error.cause.unwrap());
-    assert!(!error.message.contains("127.0.0.1") && !cause.contains("key=k"), "{cause}");
+    assert!(
+        !error.message.contains("127.0.0.1") && !cause.contains("key=k"),
+        "{cause}"
+    );
     assert!(Provider::new("sample", "file:///etc/passwd", Policy::default(), &metrics).is_err());
 }

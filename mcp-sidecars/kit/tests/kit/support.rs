@@ -51,21 +51,48 @@ fn one() -> u32 {
 
 pub fn sidecar() -> anyhow::Result<Sidecar> {
     let tools = Tools::new("sample", "1.2.3")
-        .add(Tool::new("write_note", "Writes a note.", write_note).additive().idempotent())?
-        .add(Tool::new("read_note", "Reads a note.", async |_: Call, _: NoArguments| noted("read")).read_only())?
-        .add(Tool::new("sleep", "Sleeps.", sleep).read_only())?
-        .add(Tool::new("panic", "Panics.", panics).read_only())?
-        .add(Tool::new("leak", "Answers with a secret.", async |_: Call, _: NoArguments| noted(CANARY)).read_only())?
-        .add(Tool::new("fail", "Fails with a cause.", fails).read_only())?
-        .add(Tool::new("flood", "Answers with 2 MiB.", async |_: Call, _: NoArguments| noted(&"x".repeat(2 << 20))).read_only())?
-        .add(Tool::new("away", "Its provider is away.", away).read_only())?;
+        .with(
+            Tool::new("write_note", "Writes a note.", write_note)
+                .additive()
+                .idempotent(),
+        )?
+        .with(
+            Tool::new(
+                "read_note",
+                "Reads a note.",
+                async |_: Call, _: NoArguments| noted("read"),
+            )
+            .read_only(),
+        )?
+        .with(Tool::new("sleep", "Sleeps.", sleep).read_only())?
+        .with(Tool::new("panic", "Panics.", panics).read_only())?
+        .with(
+            Tool::new(
+                "leak",
+                "Answers with a secret.",
+                async |_: Call, _: NoArguments| noted(CANARY),
+            )
+            .read_only(),
+        )?
+        .with(Tool::new("fail", "Fails with a cause.", fails).read_only())?
+        .with(
+            Tool::new(
+                "flood",
+                "Answers with 2 MiB.",
+                async |_: Call, _: NoArguments| noted(&"x".repeat(2 << 20)),
+            )
+            .read_only(),
+        )?
+        .with(Tool::new("away", "Its provider is away.", away).read_only())?;
     Ok(Sidecar::new(tools).secrets([CANARY.into()]))
 }
 
-#[expect(clippy::unused_async, reason = "tools are asynchronous")]
 async fn write_note(_: Call, note: Note) -> Result<Noted, ToolError> {
     let times = usize::try_from(note.times).map_err(ToolError::internal)?;
-    Ok(Noted { text: note.text.repeat(times), idempotency_key: note.idempotency_key })
+    Ok(Noted {
+        text: note.text.repeat(times),
+        idempotency_key: note.idempotency_key,
+    })
 }
 
 async fn sleep(_: Call, arguments: Sleep) -> Result<Noted, ToolError> {
@@ -78,28 +105,41 @@ async fn panics(_: Call, _: NoArguments) -> Result<Noted, ToolError> {
     panic!("the {CANARY} is out")
 }
 
-#[expect(clippy::unused_async, reason = "tools are asynchronous")]
 async fn fails(_: Call, _: NoArguments) -> Result<Noted, ToolError> {
     Err(anyhow!("password=hidden at postgres://user:pass@db/x").into())
 }
 
-#[expect(clippy::unused_async, reason = "tools are asynchronous")]
 async fn away(_: Call, _: NoArguments) -> Result<Noted, ToolError> {
-    Err(ToolError::unavailable("the provider is away", Duration::from_millis(1500)))
+    Err(ToolError::unavailable(
+        "the provider is away",
+        Duration::from_millis(1500),
+    ))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "tools answer with results")]
 fn noted(text: &str) -> Result<Noted, ToolError> {
-    Ok(Noted { text: text.to_owned(), idempotency_key: None })
+    Ok(Noted {
+        text: text.to_owned(),
+        idempotency_key: None,
+    })
 }
 
 pub fn app(arguments: &[&str]) -> Router {
     let settings = testing::settings(arguments).unwrap();
-    sidecar().unwrap().build(&settings).unwrap().router(&settings).unwrap()
+    sidecar()
+        .unwrap()
+        .build(&settings)
+        .unwrap()
+        .router(&settings)
+        .unwrap()
 }
 
 /// With tokens.
 pub fn guarded_app() -> Router {
-    app(&[&format!("--mcp-tokens={TOKEN},{OLD_TOKEN}"), &format!("--mcp-read-tokens={READ_TOKEN}")])
+    app(&[
+        &format!("--mcp-tokens={TOKEN},{OLD_TOKEN}"),
+        &format!("--mcp-read-tokens={READ_TOKEN}"),
+    ])
 }
 
 pub struct Answer {
@@ -124,7 +164,12 @@ pub async fn send(app: &Router, method: &str, path: &str, head: &[&str], body: &
     let (parts, body) = response.into_parts();
     let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
     let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-    Answer { status: parts.status, headers: parts.headers, body, text }
+    Answer {
+        status: parts.status,
+        headers: parts.headers,
+        body,
+        text,
+    }
 }
 
 pub async fn post(app: &Router, tool: &str, body: &str) -> Answer {

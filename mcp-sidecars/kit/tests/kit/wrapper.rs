@@ -6,12 +6,27 @@ use crate::support::{OLD_TOKEN, TOKEN, app, guarded_app, post, send};
 async fn a_call_answers_with_its_result_and_ids() {
     let app = app(&[]);
     let head = ["x-request-id: abc-1", "idempotency-key: \"k1\""];
-    let answer = send(&app, "POST", "/mcp/tools/write_note", &head, r#"{"text":"ab","times":2}"#).await;
+    let answer = send(
+        &app,
+        "POST",
+        "/mcp/tools/write_note",
+        &head,
+        r#"{"text":"ab","times":2}"#,
+    )
+    .await;
     assert_eq!(answer.status, 200);
-    assert_eq!(answer.body, json!({ "result": { "text": "abab", "idempotency_key": "k1" } }));
+    assert_eq!(
+        answer.body,
+        json!({ "result": { "text": "abab", "idempotency_key": "k1" } })
+    );
     assert_eq!(answer.headers["x-request-id"], "abc-1");
     let both = r#"{"text":"ab","idempotency_key":"other"}"#;
-    assert_eq!(send(&app, "POST", "/mcp/tools/write_note", &head, both).await.status, 400);
+    assert_eq!(
+        send(&app, "POST", "/mcp/tools/write_note", &head, both)
+            .await
+            .status,
+        400
+    );
 }
 
 #[tokio::test]
@@ -27,29 +42,71 @@ async fn errors_are_problem_details_with_the_status_that_fits() {
         ("away", "", "{}", 503, "UNAVAILABLE"),
         ("fail", "", "{}", 500, "INTERNAL"),
     ] {
-        let answer = send(&app, "POST", &format!("/mcp/tools/{tool}{query}"), &["x-request-id: r1"], body).await;
-        assert_eq!((answer.status.as_u16(), &answer.body["code"]), (status, &json!(code)), "{tool} {}", answer.text);
+        let answer = send(
+            &app,
+            "POST",
+            &format!("/mcp/tools/{tool}{query}"),
+            &["x-request-id: r1"],
+            body,
+        )
+        .await;
+        assert_eq!(
+            (answer.status.as_u16(), &answer.body["code"]),
+            (status, &json!(code)),
+            "{tool} {}",
+            answer.text
+        );
         assert_eq!(answer.headers["content-type"], "application/problem+json");
-        assert_eq!((&answer.body["status"], &answer.body["instance"]), (&json!(status), &json!("r1")));
+        assert_eq!(
+            (&answer.body["status"], &answer.body["instance"]),
+            (&json!(status), &json!("r1"))
+        );
     }
     assert_eq!(post(&app, "away", "{}").await.headers["retry-after"], "2");
-    assert_eq!(send(&app, "GET", "/nowhere", &[], "").await.body["code"], "NOT_FOUND");
-    assert_eq!(send(&app, "PUT", "/mcp/tools/read_note", &[], "").await.status, 405);
+    assert_eq!(
+        send(&app, "GET", "/nowhere", &[], "").await.body["code"],
+        "NOT_FOUND"
+    );
+    assert_eq!(
+        send(&app, "PUT", "/mcp/tools/read_note", &[], "")
+            .await
+            .status,
+        405
+    );
 }
 
 #[tokio::test]
 async fn nobody_comes_in_without_a_valid_token() {
     let app = guarded_app();
-    for head in ["x-a: b", "authorization: Bearer wrong", "authorization: Basic abc", "authorization: Bearer"] {
-        for (method, path) in [("POST", "/mcp"), ("GET", "/mcp/tools"), ("POST", "/mcp/tools/read_note")] {
+    for head in [
+        "x-a: b",
+        "authorization: Bearer wrong",
+        "authorization: Basic abc",
+        "authorization: Bearer",
+    ] {
+        for (method, path) in [
+            ("POST", "/mcp"),
+            ("GET", "/mcp/tools"),
+            ("POST", "/mcp/tools/read_note"),
+        ] {
             let answer = send(&app, method, path, &[head], "{}").await;
             assert_eq!(answer.status, 401, "{method} {path} {head}");
-            assert!(answer.headers["www-authenticate"].to_str().unwrap().starts_with("Bearer"));
+            assert!(
+                answer.headers["www-authenticate"]
+                    .to_str()
+                    .unwrap()
+                    .starts_with("Bearer")
+            );
         }
     }
     for token in [TOKEN, OLD_TOKEN] {
         let head = format!("authorization: Bearer {token}");
-        assert_eq!(send(&app, "POST", "/mcp/tools/read_note", &[&head], "{}").await.status, 200);
+        assert_eq!(
+            send(&app, "POST", "/mcp/tools/read_note", &[&head], "{}")
+                .await
+                .status,
+            200
+        );
     }
     for path in ["/health", "/ready"] {
         assert_eq!(send(&app, "GET", path, &[], "").await.status, 200);
@@ -59,26 +116,66 @@ async fn nobody_comes_in_without_a_valid_token() {
 #[tokio::test]
 async fn foreign_hosts_and_pages_are_turned_away_on_every_road() {
     let app = app(&[]);
-    for head in ["host: evil.example", "origin: http://evil.example", "origin: null"] {
+    for head in [
+        "host: evil.example",
+        "origin: http://evil.example",
+        "origin: null",
+    ] {
         for path in ["/mcp", "/mcp/tools/read_note"] {
-            assert_eq!(send(&app, "POST", path, &[head], "{}").await.status, 403, "{head} {path}");
+            assert_eq!(
+                send(&app, "POST", path, &[head], "{}").await.status,
+                403,
+                "{head} {path}"
+            );
         }
     }
-    assert_eq!(send(&app, "POST", "/mcp/tools/read_note", &["origin: http://localhost:3000"], "").await.status, 200);
+    assert_eq!(
+        send(
+            &app,
+            "POST",
+            "/mcp/tools/read_note",
+            &["origin: http://localhost:3000"],
+            ""
+        )
+        .await
+        .status,
+        200
+    );
 }
 
 #[tokio::test]
 async fn a_body_over_the_limit_and_a_bad_behalf_are_refused() {
     let app = app(&["--body-limit=1000"]);
     assert_eq!(post(&app, "read_note", &" ".repeat(1001)).await.status, 413);
-    let answer = send(&app, "POST", "/mcp/tools/read_note", &["on-behalf-of: a b"], "").await;
+    let answer = send(
+        &app,
+        "POST",
+        "/mcp/tools/read_note",
+        &["on-behalf-of: a b"],
+        "",
+    )
+    .await;
     assert_eq!(answer.status, 400);
-    assert_eq!(send(&app, "POST", "/mcp/tools/read_note", &["on-behalf-of: o/m"], "").await.status, 200);
+    assert_eq!(
+        send(
+            &app,
+            "POST",
+            "/mcp/tools/read_note",
+            &["on-behalf-of: o/m"],
+            ""
+        )
+        .await
+        .status,
+        200
+    );
 }
 
 #[tokio::test]
 async fn readiness_asks_the_provider_once_in_a_while() {
-    use std::sync::{Arc, atomic::{AtomicUsize, Ordering}};
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
     let sidecar = crate::support::sidecar().unwrap().ready_when(move || {
@@ -89,9 +186,15 @@ async fn readiness_asks_the_provider_once_in_a_while() {
     let app = sidecar.build(&settings).unwrap().router(&settings).unwrap();
     for _ in 0..5 {
         let answer = send(&app, "GET", "/ready", &[], "").await;
-        assert_eq!((answer.status.as_u16(), &answer.body["status"]), (503, &json!("provider_unavailable")));
+        assert_eq!(
+            (answer.status.as_u16(), &answer.body["status"]),
+            (503, &json!("provider_unavailable"))
+        );
         assert!(!answer.text.contains("credentials"));
     }
     assert_eq!(asked.load(Ordering::Relaxed), 1);
-    assert_eq!(send(&app, "GET", "/health", &[], "").await.body["service"], "sample");
+    assert_eq!(
+        send(&app, "GET", "/health", &[], "").await.body["service"],
+        "sample"
+    );
 }
