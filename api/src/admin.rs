@@ -13,6 +13,7 @@ use crate::{
     api_keys::{self, NewApiKey},
     caterers,
     config::{Admin, AdminTask, Database, Healthcheck, Migrate, Seed},
+    extract::field_errors,
     organizations::{self, NewTenant},
     problem::Problem,
     state::{self, App},
@@ -150,7 +151,8 @@ pub async fn run(config: &Admin) -> anyhow::Result<String> {
                 owner_name: owner_name.clone(),
                 owner_email: owner_email.clone(),
             };
-            new.validate().context("not created")?;
+            let valid = new.validate();
+            valid.map_err(|errors| told(Problem::Invalid(field_errors(&errors))))?;
             let mut work = Work::system(&app, Uuid::nil()).await.map_err(told)?;
             let tenant = organizations::found(&mut work, &new, &token)
                 .await
@@ -203,7 +205,11 @@ fn told(problem: Problem) -> anyhow::Error {
         Problem::Internal(error) => error,
         Problem::Conflict(_, detail, _) => anyhow::anyhow!(detail),
         Problem::Invalid(errors) => {
-            let texts: Vec<_> = errors.iter().map(|error| error.detail.as_str()).collect();
+            let texts = errors.iter().map(|error| {
+                let pointer = error.pointer.as_deref().unwrap_or_default();
+                format!("{}: {}", pointer.trim_start_matches("#/"), error.detail)
+            });
+            let texts: Vec<_> = texts.collect();
             anyhow::anyhow!(texts.join("; "))
         }
         other => anyhow::anyhow!("{other:?}"),

@@ -1,5 +1,7 @@
 //! The binary: one subcommand, one job.
 
+use std::process::ExitCode;
+
 use anyhow::Context;
 use clap::Parser;
 use event_planner_api::{
@@ -10,11 +12,24 @@ use event_planner_api::{
 
 #[tokio::main]
 #[expect(
+    clippy::print_stderr,
+    reason = "what went wrong is told where the logs go"
+)]
+async fn main() -> ExitCode {
+    match run(Cli::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(
     clippy::print_stdout,
     reason = "commands answer on standard output; logs go to standard error"
 )]
-async fn main() -> anyhow::Result<()> {
-    let cli = Cli::parse();
+async fn run(cli: Cli) -> anyhow::Result<()> {
     telemetry::init(&cli.log)?;
     match cli.command {
         Command::Serve(config) => serve::run(&config).await,

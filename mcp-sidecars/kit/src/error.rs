@@ -151,6 +151,8 @@ pub enum Failure {
     Forbidden { scope: &'static str },
     /// The tool can only be called by an MCP client, because it asks back.
     NeedsMcp,
+    /// Nobody waits for the answer any more.
+    Abandoned,
     /// The tool's own error, or the guard's in its place.
     Tool(ToolError),
     /// A JSON-RPC error that a conversational tool chose.

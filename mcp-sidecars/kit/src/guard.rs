@@ -8,11 +8,11 @@ use rmcp::model::{CallToolResponse, JsonObject};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::metrics::Metrics;
 use crate::{
     call::Call,
     error::{Code, Failure, ToolError},
     limits::Limits,
+    metrics::Metrics,
     record::Record,
     redact::Redactor,
     tool::{Answer, Running, Tool},
@@ -156,9 +156,7 @@ async fn run(running: Running, call: &Call) -> Result<Answer, Failure> {
             Ok(Err(panic)) => Err(panicked(panic.as_ref())),
             Err(_) => Err(ToolError::timeout().into()),
         },
-        () = call.cancelled.cancelled() => {
-            Err(ToolError::unavailable("the call was cancelled", Duration::from_secs(1)).into())
-        }
+        () = call.cancelled.cancelled() => Err(Failure::Abandoned),
     }
 }
 
@@ -177,6 +175,7 @@ impl Failure {
             Self::UnknownTool => "unknown_tool",
             Self::Forbidden { .. } => "forbidden",
             Self::NeedsMcp => "refused",
+            Self::Abandoned => "abandoned",
             Self::Protocol(_) => "protocol_error",
             Self::Tool(error) => match error.code {
                 Code::Invalid => "invalid",

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Extension, Json, Router,
     body::Bytes,
-    extract::{Path, RawQuery, State},
+    extract::{Path, RawQuery, State, rejection::PathRejection},
     http::{HeaderMap, StatusCode, header},
     middleware,
     response::{IntoResponse, Response},
@@ -145,7 +145,7 @@ async fn call_tool(
     State(guard): State<SharedGuard>,
     Extension(caller): Extension<Arc<Caller>>,
     Extension(trace): Extension<Trace>,
-    Path(tool): Path<String>,
+    tool: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Bytes,
@@ -158,6 +158,7 @@ async fn call_tool(
             &trace.request_id,
         )
     };
+    let Path(tool) = tool.map_err(|_| malformed("the tool's name is not UTF-8".to_owned()))?;
     let timeout = timeout(query.as_deref()).map_err(&malformed)?;
     let takes_key = guard
         .registry

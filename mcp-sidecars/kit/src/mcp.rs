@@ -301,6 +301,7 @@ fn refuse(failure: Failure, request_id: &str) -> Result<CallToolResponse, ErrorD
         Failure::Forbidden { scope } => {
             (Code::Refused, format!("the token lacks the scope {scope}"))
         }
+        Failure::Abandoned => (Code::Unavailable, "the call was cancelled".to_owned()),
         Failure::NeedsMcp => (
             Code::Refused,
             "this tool asks back and needs an MCP client".to_owned(),

@@ -85,6 +85,15 @@ impl Problem {
                     request_id,
                 )
             }
+            Failure::Abandoned => {
+                let detail = "the call was cancelled";
+                Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    Code::Unavailable.as_str(),
+                    detail,
+                    request_id,
+                )
+            }
             Failure::Protocol(error) => {
                 let (status, detail) = (StatusCode::UNPROCESSABLE_ENTITY, error.message);
                 Self::new(status, Code::Refused.as_str(), detail, request_id)

@@ -7,10 +7,12 @@ use secrecy::{ExposeSecret, SecretString};
 const HIDDEN: &str = "[redacted]";
 /// Shorter secrets would hide ordinary words.
 const SHORTEST: usize = 8;
+/// After a marker that is a word of its own, shorter text is taken for words, too: `a bearer token`.
+const SHORTEST_AFTER_WORD: usize = 16;
 /// What follows one of these, up to white space or a quote, is a secret.
 const MARKERS: [&str; 15] = [
     "bearer ",
-    "basic ",
+    "authorization: basic ",
     "sk_live_",
     "sk_test_",
     "rk_live_",
@@ -37,7 +39,7 @@ impl Redactor {
     pub fn new(secrets: impl IntoIterator<Item = SecretString>) -> Self {
         let parts = secrets.into_iter().flat_map(|secret| {
             let text = secret.expose_secret().to_owned();
-            text.split_whitespace()
+            text.split(|char: char| char == ',' || char.is_whitespace())
                 .map(SecretString::from)
                 .collect::<Vec<_>>()
         });
@@ -78,22 +80,27 @@ fn hide_marked(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut at = 0;
     while let Some(rest) = lower.get(at..) {
-        let next = MARKERS
+        let found = MARKERS
             .iter()
-            .filter_map(|marker| rest.find(marker).map(|start| (start, marker.len())))
-            .min();
-        let Some((start, length)) = next else { break };
-        let value = at + start + length;
+            .filter_map(|marker| rest.find(marker).map(|start| (start, *marker)));
+        let Some((start, marker)) = found.min() else {
+            break;
+        };
+        let value = at + start + marker.len();
         let ends = |char: char| {
             char.is_whitespace() || matches!(char, '"' | '\'' | '&' | ',' | ';' | ')' | '}')
         };
         let end = text[value..]
             .find(ends)
             .map_or(text.len(), |end| value + end);
+        let shortest = if marker == "bearer " {
+            SHORTEST_AFTER_WORD
+        } else {
+            1
+        };
+        let is_secret = end - value >= shortest;
         shown.push_str(&text[at..value]);
-        if end > value {
-            shown.push_str(HIDDEN);
-        }
+        shown.push_str(if is_secret { HIDDEN } else { &text[value..end] });
         at = end;
     }
     shown.push_str(&text[at..]);
@@ -124,12 +131,12 @@ mod tests {
     fn held_secrets_and_what_looks_like_one_are_hidden() {
         let redactor = Redactor::new(["canary-value-1".into(), "short".into()]);
         assert_eq!(redactor.known("a canary-value-1 b"), "a [redacted] b");
-        let text = redactor.text("Authorization: Bearer abc.def, key sk_live_123 at https://u:p@host/x?access_token=t&y=1");
+        let text = redactor.text("Authorization: Bearer abc.def.ghi.jkl.mno, key sk_live_123 at https://u:p@host/x?access_token=t&y=1");
         let wanted = "Authorization: Bearer [redacted], key sk_live_[redacted] at https://[redacted]@host/x?access_token=[redacted]&y=1";
         assert_eq!(text, wanted);
         assert_eq!(
-            redactor.text("nothing short of ü to hide"),
-            "nothing short of ü to hide"
+            redactor.text("no bearer token short of ü to hide"),
+            "no bearer token short of ü to hide"
         );
     }
 }

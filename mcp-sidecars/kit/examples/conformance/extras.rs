@@ -209,11 +209,11 @@ impl ServerHandler for Extras {
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        let mut changes = self.0.changes.subscribe();
+        let mut feed = self.0.changes.subscribe();
         loop {
             let changed = tokio::select! {
                 () = context.cancelled() => return Ok(()),
-                changed = changes.recv() => changed,
+                changed = feed.recv() => changed,
             };
             let (accepted, sink) = (context.accepted(), context.sink());
             let sent = match changed {

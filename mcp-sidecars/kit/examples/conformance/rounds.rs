@@ -63,6 +63,12 @@ pub fn add(tools: Tools, shared: &Arc<Shared>) -> anyhow::Result<Tools> {
             )
         },
     )?;
+    sealed(tools, shared)
+}
+
+/// Those that seal a state or look at what the client can do.
+fn sealed(tools: Tools, shared: &Arc<Shared>) -> anyhow::Result<Tools> {
+    let none = || strings(&[]);
     let tools = fixture(
         tools,
         "test_input_required_result_capabilities",

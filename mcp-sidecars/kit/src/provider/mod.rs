@@ -34,6 +34,8 @@ pub struct Policy {
     pub failures: u32,
     /// For how long; then one request tries.
     pub pause: Duration,
+    /// An attempt that a call's deadline cut off sooner than this says nothing of the provider.
+    pub patience: Duration,
 }
 
 impl Default for Policy {
@@ -45,10 +47,13 @@ impl Default for Policy {
             response_limit: 4 * 1024 * 1024,
             failures: 5,
             pause: Duration::from_secs(10),
+            patience: Duration::from_millis(500),
         }
     }
 }
 
+/// A `Retry-After` beyond a day is taken for a day.
+const LONGEST_WAIT: Duration = Duration::from_hours(24);
 const LONGEST_QUEUE: Duration = Duration::from_millis(250);
 
 /// A client for one provider. Cheap to clone; clones share limits and breaker.
@@ -179,7 +184,7 @@ impl Inner {
         let ended = ended.unwrap_or_else(|_| Attempt::Again {
             error: ToolError::timeout(),
             is_safe: false,
-            outcome: "timeout",
+            outcome: "cut_off",
         });
         let (outcome, is_healthy) = match &ended {
             Attempt::Done(reply) if reply.status.is_success() => ("ok", true),
@@ -187,7 +192,9 @@ impl Inner {
             Attempt::Never(_) => ("too_large", true),
             Attempt::Again { outcome, .. } => (*outcome, *outcome == "rate_limited"),
         };
-        told.end(is_healthy);
+        if is_healthy || outcome != "cut_off" || begun.elapsed() >= self.policy.patience {
+            told.end(is_healthy);
+        }
         self.count(outcome);
         let seconds = begun.elapsed().as_secs_f64();
         self.metrics
@@ -210,7 +217,7 @@ impl Inner {
         let wait = headers
             .get(header::RETRY_AFTER)
             .and_then(|value| value.to_str().ok()?.trim().parse().ok());
-        let wait = wait.map(Duration::from_secs);
+        let wait = wait.map(|seconds: u64| Duration::from_secs(seconds).min(LONGEST_WAIT));
         if status == StatusCode::TOO_MANY_REQUESTS {
             let error = ToolError::rate_limited(wait.unwrap_or(Duration::from_secs(1)));
             return Attempt::Again {

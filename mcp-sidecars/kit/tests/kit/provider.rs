@@ -126,13 +126,20 @@ async fn retry_after_is_obeyed_when_there_is_time_and_told_when_not() {
 }
 
 #[tokio::test]
-async fn a_hanging_provider_ends_at_the_deadline_and_is_left_alone_after_five() {
+async fn a_hanging_provider_ends_at_the_deadline_and_is_left_alone_after_five_but_not_for_haste() {
     let policy = Policy {
         attempts: 1,
+        patience: Duration::from_millis(50),
         ..Policy::default()
     };
     let (provider, count, _) =
         provider(policy, |_, _| with("x-delay-ms", "60000", status(200))).await;
+    for _ in 0..7 {
+        let mut call = call(1);
+        call.deadline = tokio::time::Instant::now() + Duration::from_millis(5);
+        assert_eq!(code(provider.send(&call, get()).await), Code::Timeout);
+    }
+    count.store(0, Ordering::SeqCst);
     for _ in 0..5 {
         let mut call = call(1);
         call.deadline = tokio::time::Instant::now() + Duration::from_millis(100);

@@ -34,6 +34,7 @@ async fn errors_are_problem_details_with_the_status_that_fits() {
     let app = app(&[]);
     for (tool, query, body, status, code) in [
         ("nothing", "", "{}", 404, "UNKNOWN_TOOL"),
+        ("%ff", "", "{}", 400, "MALFORMED_REQUEST"),
         ("read_note", "", "{", 400, "MALFORMED_REQUEST"),
         ("read_note", "", "[]", 400, "MALFORMED_REQUEST"),
         ("read_note", "?timeout_ms=0", "{}", 400, "MALFORMED_REQUEST"),
