@@ -29,5 +29,6 @@ pub mod state;
 pub mod strict;
 pub mod telemetry;
 pub mod text;
+pub mod tls;
 pub mod venues;
 pub mod work;

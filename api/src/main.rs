@@ -7,7 +7,7 @@ use clap::Parser;
 use event_planner_api::{
     admin,
     config::{Cli, Command},
-    openapi, serve, telemetry,
+    openapi, serve, telemetry, tls,
 };
 
 #[tokio::main]
@@ -16,6 +16,7 @@ use event_planner_api::{
     reason = "what went wrong is told where the logs go"
 )]
 async fn main() -> ExitCode {
+    tls::install_provider();
     match run(Cli::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

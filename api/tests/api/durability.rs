@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use event_planner_api::tls;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -100,6 +101,7 @@ fn application_url(pool: &PgPool) -> String {
 
 #[sqlx::test]
 async fn killed_during_a_thousand_bookings_it_does_each_once(pool: PgPool) {
+    tls::install_provider();
     let app = TestApp::new(pool.clone()).await;
     let mut jobs = Vec::new();
     let mut venues = Vec::new();
@@ -211,6 +213,7 @@ async fn work(
 
 #[sqlx::test]
 async fn sigterm_lets_running_requests_end(pool: PgPool) {
+    tls::install_provider();
     let address = free_address();
     let mut server = Server::start(&application_url(&pool), &address);
     let client = reqwest::Client::new();

@@ -30,7 +30,7 @@
 //!     Tools::new("greeter", "1.0.0").with(Tool::new("greet", "Greets a person by name.", greet).read_only())
 //! }
 //!
-//! async fn start(cli: Cli<NoSettings>) -> anyhow::Result<()> {
+//! async fn start(cli: Cli<NoSettings>) -> std::process::ExitCode {
 //!     mcp_kit::run(cli, async |_own, _metrics| Ok(Sidecar::new(tools()?))).await
 //! }
 //!

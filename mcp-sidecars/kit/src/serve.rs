@@ -1,6 +1,6 @@
 //! From the command line to the end of the last call.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context, ensure};
 use axum::Router;
@@ -24,10 +24,25 @@ const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(3);
 /// Does what the command line says: serve until SIGTERM or Ctrl-C, speak on standard input, or check health.
 ///
 /// `make` builds the sidecar from its own settings; its provider client counts in the given metrics.
-///
-/// # Errors
-/// What keeps it from starting, or a health check that fails.
+/// What keeps it from starting, or a health check that fails, is one line on standard error and a failure.
+#[expect(
+    clippy::print_stderr,
+    reason = "what went wrong is told where the logs go"
+)]
 pub async fn run<S: Args, E: ServerHandler>(
+    cli: Cli<S>,
+    make: impl AsyncFnOnce(S, Metrics) -> anyhow::Result<Sidecar<E>>,
+) -> ExitCode {
+    match start(cli, make).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn start<S: Args, E: ServerHandler>(
     cli: Cli<S>,
     make: impl AsyncFnOnce(S, Metrics) -> anyhow::Result<Sidecar<E>>,
 ) -> anyhow::Result<()> {

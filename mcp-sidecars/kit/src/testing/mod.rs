@@ -1,0 +1,102 @@
+//! Helpers for a sidecar's tests: its tools behind the guard, without a socket.
+
+mod schema;
+
+pub use schema::faults;
+
+use std::sync::Arc;
+
+use anyhow::anyhow;
+use clap::Parser;
+use rmcp::ServerHandler;
+use serde_json::{Value, json};
+
+use crate::{
+    auth::Caller,
+    call::{Call, Road},
+    error::{Failure, ToolError},
+    guard::{SharedGuard, Success},
+    settings::{Cli, NoSettings, Settings},
+    sidecar::Sidecar,
+    tool::Tool,
+};
+
+/// Calls a sidecar's tools in memory, through the whole guard.
+pub struct Client {
+    guard: SharedGuard,
+    caller: Arc<Caller>,
+}
+
+impl Client {
+    /// A caller who may do everything.
+    ///
+    /// # Errors
+    /// As [`Sidecar::build`].
+    pub fn new<E: ServerHandler>(sidecar: Sidecar<E>) -> anyhow::Result<Self> {
+        Ok(Self {
+            guard: sidecar.build(&settings(&[])?)?.guard,
+            caller: Arc::new(Caller::local()),
+        })
+    }
+
+    /// The same sidecar, called by somebody else.
+    #[must_use]
+    pub fn as_caller(&self, caller: Caller) -> Self {
+        Self {
+            guard: Arc::clone(&self.guard),
+            caller: Arc::new(caller),
+        }
+    }
+
+    /// The tool's result, which is held against the schema that the tool shows.
+    ///
+    /// # Errors
+    /// As the guard says; arguments that are no object are INVALID, and a result that does not fit is INTERNAL.
+    pub async fn call(&self, tool: &str, arguments: Value) -> Result<Value, Failure> {
+        let Value::Object(arguments) = arguments else {
+            return Err(ToolError::invalid("the arguments must be an object").into());
+        };
+        let call = Call::new(Arc::clone(&self.caller), Road::Stdio, "test");
+        match self.guard.call(tool, call, arguments).await? {
+            Success::Value(value, _) => self.fitting(tool, value),
+            Success::Mcp(_) => Err(Failure::NeedsMcp),
+        }
+    }
+
+    fn fitting(&self, tool: &str, value: Value) -> Result<Value, Failure> {
+        let tool = self.guard.registry.get(tool);
+        let schema = tool.and_then(|tool| tool.definition().output_schema.as_deref().cloned());
+        let faults = schema.map_or_else(Vec::new, |schema| faults(&Value::Object(schema), &value));
+        if faults.is_empty() {
+            return Ok(value);
+        }
+        let cause = anyhow!("the result does not fit its schema: {}", faults.join("; "));
+        Err(ToolError::internal(cause).into())
+    }
+
+    /// The list of tools as MCP shows it, pretty: to be compared with a committed file.
+    pub fn tool_list(&self) -> String {
+        let tools: Vec<_> = self
+            .guard
+            .registry
+            .tools
+            .iter()
+            .map(Tool::definition)
+            .collect();
+        format!("{:#}\n", json!({ "tools": tools }))
+    }
+}
+
+/// Settings for tests: no token on loopback, any port, and these arguments.
+///
+/// # Errors
+/// Arguments that clap does not take.
+pub fn settings(arguments: &[&str]) -> anyhow::Result<Settings> {
+    let fixed = [
+        "test",
+        "--allow-loopback-without-token",
+        "--listen-addr=127.0.0.1:0",
+        "--metrics-addr=127.0.0.1:0",
+    ];
+    Ok(Cli::<NoSettings>::try_parse_from(fixed.iter().chain(arguments))?.kit)
+}
