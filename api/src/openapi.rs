@@ -124,66 +124,59 @@ impl QueryParameters {
 /// Adds what every operation has in common, so that no handler repeats it.
 fn describe(method: &str, operation: &mut Operation) {
     let id = operation.operation_id.clone().unwrap_or_default();
-    let has_body = operation.request_body.is_some();
     let parameters = operation.parameters.get_or_insert_default();
+    parameters.extend(common_parameters(method, &id).into_iter().map(RefOr::T));
+    describe_headers(method, &id, operation);
     let mut statuses = vec![400, 401, 403, 404, 406, 422, 429, 500, 503, 504];
-    if id.starts_with("list_") {
-        parameters.push(
-            parameter(
-                "limit",
-                ParameterIn::Query,
-                "Items on a page.",
-                integer(1, 200, 50),
-            )
-            .into(),
-        );
-        parameters.push(
-            parameter(
-                "cursor",
-                ParameterIn::Query,
-                "`next_cursor` of the page before.",
-                string(2_000),
-            )
-            .into(),
-        );
+    match method {
+        "post" => statuses.push(409),
+        "patch" | "put" | "delete" => statuses.extend([409, 412, 428]),
+        _ => {}
     }
-    if method == "post" {
-        let text = "A key for this intention; a retry with the same key has one effect and the same answer.";
-        parameters
-            .push(parameter("Idempotency-Key", ParameterIn::Header, text, string(255)).into());
-        statuses.push(409);
-    }
-    if matches!(method, "patch" | "put" | "delete") {
-        let text = "The ETag that was read, or `*`.";
-        let tag = ObjectBuilder::new()
-            .schema_type(SchemaType::Type(Type::String))
-            .pattern(Some(r#"^(\*|"[!-~]{1,64}")$"#));
-        let mut if_match = parameter("If-Match", ParameterIn::Header, text, tag.build().into());
-        if_match.required = utoipa::openapi::Required::True;
-        parameters.push(if_match.into());
-        statuses.extend([409, 412, 428]);
-    }
-    if has_body {
+    if operation.request_body.is_some() {
         statuses.extend([413, 415]);
     }
-    if method == "get" && !id.starts_with("list_") {
-        let text = "The ETag that one has; 304 when it is still current.";
-        parameters.push(parameter("If-None-Match", ParameterIn::Header, text, any_string()).into());
-        let unchanged = ResponseBuilder::new()
-            .description("What one has is current.")
-            .build();
-        operation
-            .responses
-            .responses
-            .insert("304".to_owned(), RefOr::T(unchanged));
-    }
-    describe_headers(method, &id, operation);
+    let responses = &mut operation.responses.responses;
     for status in statuses {
-        operation
-            .responses
-            .responses
+        responses
             .entry(status.to_string())
             .or_insert_with(|| problem(status));
+    }
+    if method == "get" && !id.starts_with("list_") {
+        let unchanged = ResponseBuilder::new().description("What one has is current.");
+        responses.insert("304".to_owned(), RefOr::T(unchanged.build()));
+    }
+}
+
+/// The parameters that the extractors of every such operation take.
+fn common_parameters(method: &str, id: &str) -> Vec<Parameter> {
+    let query = |name, text, schema| parameter(name, ParameterIn::Query, text, schema);
+    let header = |name, text, schema| parameter(name, ParameterIn::Header, text, schema);
+    match method {
+        "get" if id.starts_with("list_") => vec![
+            query("limit", "Items on a page.", integer(1, 200, 50)),
+            query("cursor", "`next_cursor` of the page before.", string(2_000)),
+        ],
+        "get" => {
+            let text = "The ETag that one has; 304 when it is still current.";
+            vec![header("If-None-Match", text, any_string())]
+        }
+        "post" => {
+            let text = "A key for this intention; a retry with the same key has one effect and the same answer.";
+            vec![header("Idempotency-Key", text, string(255))]
+        }
+        _ => {
+            let tag = ObjectBuilder::new()
+                .schema_type(SchemaType::Type(Type::String))
+                .pattern(Some(r#"^(\*|"[!-~]{1,64}")$"#));
+            let mut if_match = header(
+                "If-Match",
+                "The ETag that was read, or `*`.",
+                tag.build().into(),
+            );
+            if_match.required = utoipa::openapi::Required::True;
+            vec![if_match]
+        }
     }
 }
 
