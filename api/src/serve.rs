@@ -6,7 +6,7 @@ use anyhow::Context;
 use axum::serve::ListenerExt;
 use tokio::{
     net::TcpListener,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +23,7 @@ const TIDY_EVERY: Duration = Duration::from_secs(10);
 
 /// Serves until SIGTERM or Ctrl-C.
 pub async fn run(config: &Serve) -> anyhow::Result<()> {
+    let mut signals = Stop::listen()?;
     let db = state::connect_lazily(
         &config.database.url()?,
         config.database.database_connections,
@@ -45,7 +46,7 @@ pub async fn run(config: &Serve) -> anyhow::Result<()> {
     let server = axum::serve(listener, service)
         .with_graceful_shutdown(async move { drained.cancelled().await });
     let server = tokio::spawn(server.into_future());
-    stopped().await?;
+    signals.asked().await;
     tracing::info!("draining");
     app.draining.store(true, Ordering::Relaxed);
     tokio::time::sleep(config.drain_delay).await;
@@ -93,11 +94,25 @@ async fn tidy(app: App, stop: CancellationToken) {
     }
 }
 
-async fn stopped() -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        interrupted = tokio::signal::ctrl_c() => interrupted.context("listen for Ctrl-C")?,
+/// The signals that end us. Listened for before anybody can see us ready: a signal that came
+/// before would kill us instead.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).context("listen for SIGTERM")?,
+            interrupt: signal(SignalKind::interrupt()).context("listen for Ctrl-C")?,
+        })
     }
-    Ok(())
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
