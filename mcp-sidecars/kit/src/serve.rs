@@ -91,6 +91,7 @@ async fn speak<E: ServerHandler>(service: Service<E>) -> anyhow::Result<()> {
 
 /// Listens on both ports until told to stop; then `/ready` says no, and running calls may end.
 async fn serve<E: ServerHandler>(service: Service<E>, settings: &Settings) -> anyhow::Result<()> {
+    let termination = termination()?;
     let app = service.router(settings)?;
     let metrics = metrics_router(service.guard.metrics.clone());
     let listener = listen(settings.listen_addr).await?;
@@ -101,7 +102,7 @@ async fn serve<E: ServerHandler>(service: Service<E>, settings: &Settings) -> an
     let readiness = Arc::clone(&service.readiness);
     let (stop, delay) = (service.stop.clone(), settings.drain_delay);
     let told = async move {
-        termination().await;
+        termination.await;
         readiness.drain();
         tracing::info!("draining");
         tokio::time::sleep(delay).await;
@@ -140,13 +141,15 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
         .with_context(|| format!("listen on {address}"))
 }
 
-/// SIGTERM or Ctrl-C.
-async fn termination() {
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
-    }
+/// SIGTERM or Ctrl-C, listened for from the call on: called before anybody can see us ready, so
+/// that no signal kills us instead.
+fn termination() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listen for Ctrl-C")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }
