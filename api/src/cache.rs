@@ -38,14 +38,6 @@ impl<K: Hash + Eq + Send + Sync + Clone + 'static, V: Clone + Send + Sync + 'sta
             .await
             .map_err(|error: Arc<Problem>| copy(&error))
     }
-
-    pub async fn insert(&self, key: K, value: V) {
-        self.0.insert(key, value).await;
-    }
-
-    pub async fn forget(&self, key: &K) {
-        self.0.invalidate(key).await;
-    }
 }
 
 /// Everybody who waited for the one load gets its failure.

@@ -225,7 +225,8 @@ pub fn tags(headers: &HeaderMap, name: &header::HeaderName) -> Vec<String> {
         .collect()
 }
 
-async fn body_of<S: Send + Sync>(
+/// The whole body, within the limit. 415 when it does not say that it is of the wanted media type.
+pub async fn body_of<S: Send + Sync>(
     request: Request,
     state: &S,
     wanted: &'static str,

@@ -44,7 +44,8 @@ pub fn routes() -> OpenApiRouter<App> {
 /// The whole application, as it is served and as tests drive it.
 pub fn app(app: App) -> Router {
     let (api, _) = routes().split_for_parts();
-    let parameters = Arc::new(openapi::QueryParameters::of(&openapi::document()));
+    let document = openapi::document();
+    let parameters = Arc::new(openapi::QueryParameters::of(&document));
     let limits = ServiceBuilder::new()
         .layer(HandleErrorLayer::new(refused))
         .layer(LoadShedLayer::new())
@@ -65,7 +66,7 @@ pub fn app(app: App) -> Router {
     Router::new()
         .merge(api)
         .merge(health::routes())
-        .merge(reference::routes())
+        .merge(reference::routes(document))
         .fallback(async || Problem::NotFound)
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
         .layer(CatchPanicLayer::custom(panicked))

@@ -8,18 +8,18 @@ use axum::{
     routing::get,
 };
 use serde_json::json;
+use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::{
     extract::Path,
-    openapi,
     problem::{KINDS, Kind, Problem},
     state::App,
 };
 
-pub fn routes() -> Router<App> {
+pub fn routes(document: OpenApi) -> Router<App> {
     Router::new()
-        .merge(SwaggerUi::new("/docs").url("/openapi.json", openapi::document()))
+        .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
         .route("/problems", get(list_problems))
         .route("/problems/{code}", get(get_problem))
         .route("/.well-known/api-catalog", get(api_catalog))

@@ -178,26 +178,23 @@ impl Ids {
     }
 }
 
-/// The pool for the application's role. Statements that outlive every deadline are ended by the
-/// server, so that a lost client leaves nothing running.
+/// The pool for the application's role, with a first connection, so that a wrong address is told.
 pub async fn connect(url: &SecretString, connections: u32) -> anyhow::Result<PgPool> {
-    let options: PgConnectOptions = url
-        .expose_secret()
-        .parse()
-        .context("DATABASE_URL is not an address of Postgres")?;
-    pool_options(connections)
-        .connect_with(options.application_name("event-planner-api"))
-        .await
-        .context("connect to Postgres (DATABASE_URL)")
+    let pool = pool_options(connections).connect_with(address(url)?);
+    pool.await.context("connect to Postgres (DATABASE_URL)")
 }
 
 /// As `connect`, without a first connection: the database may come later.
 pub fn connect_lazily(url: &SecretString, connections: u32) -> anyhow::Result<PgPool> {
+    Ok(pool_options(connections).connect_lazy_with(address(url)?))
+}
+
+fn address(url: &SecretString) -> anyhow::Result<PgConnectOptions> {
     let options: PgConnectOptions = url
         .expose_secret()
         .parse()
         .context("DATABASE_URL is not an address of Postgres")?;
-    Ok(pool_options(connections).connect_lazy_with(options.application_name("event-planner-api")))
+    Ok(options.application_name("event-planner-api"))
 }
 
 fn pool_options(connections: u32) -> PgPoolOptions {

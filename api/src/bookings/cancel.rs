@@ -75,9 +75,7 @@ pub async fn cancel_all(
 ) -> Result<Vec<CancelledBooking>, Problem> {
     let filter = BookingFilter {
         event_id: Some(event.id),
-        venue_id: None,
-        caterer_id: None,
-        status: None,
+        ..BookingFilter::default()
     };
     let bookings = queries::list(&mut **work, organization_id, &filter, None, i64::MAX).await?;
     let mut cancelled = Vec::new();

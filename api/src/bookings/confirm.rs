@@ -55,9 +55,8 @@ pub async fn confirm_event(
     events::queries::lock(&mut work, organization_id, event_id).await?;
     let filter = BookingFilter {
         event_id: Some(event_id),
-        venue_id: None,
-        caterer_id: None,
         status: Some(BookingStatus::Held),
+        ..BookingFilter::default()
     };
     let held = queries::list(&mut *work, organization_id, &filter, None, i64::MAX).await?;
     if held.is_empty() {

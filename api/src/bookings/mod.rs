@@ -114,7 +114,7 @@ pub struct Booking {
 }
 
 /// Which bookings a list shows.
-#[derive(Debug, Deserialize, Validate, IntoParams)]
+#[derive(Debug, Default, Deserialize, Validate, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct BookingFilter {

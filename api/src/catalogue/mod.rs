@@ -47,15 +47,7 @@ impl<S: Send + Sync> axum::extract::FromRequest<S> for Csv {
     type Rejection = Problem;
 
     async fn from_request(request: axum::extract::Request, state: &S) -> Result<Self, Problem> {
-        let content_type = request.headers().get(axum::http::header::CONTENT_TYPE);
-        let essence = content_type
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default();
-        let essence = essence.split(';').next().unwrap_or_default().trim();
-        if !essence.eq_ignore_ascii_case("text/csv") {
-            return Err(Problem::UnsupportedMediaType("text/csv"));
-        }
-        Ok(Self(extract::bytes_of(request, state).await?))
+        Ok(Self(extract::body_of(request, state, "text/csv").await?))
     }
 }
 
