@@ -13,6 +13,9 @@ pub const SCOPE_READ: &str = "read";
 pub const SCOPE_WRITE: &str = "write";
 const SHORTEST_TOKEN: usize = 32;
 const LONGEST_BEHALF: usize = 200;
+const LONGEST_ACCOUNT_TOKEN: usize = 8 * 1024;
+/// Held by callers who may do everything.
+pub(crate) const SCOPE_ALL: &str = "*";
 
 /// Who calls, and what they may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +30,7 @@ pub struct Caller {
 impl Caller {
     /// Somebody on this machine, who may do everything: standard input, or loopback with authentication off.
     pub fn local() -> Self {
-        Self::named("local", &[SCOPE_READ, SCOPE_WRITE, "*"])
+        Self::named("local", &[SCOPE_READ, SCOPE_WRITE, SCOPE_ALL])
     }
 
     pub fn named(name: &str, scopes: &[&str]) -> Self {
@@ -42,7 +45,7 @@ impl Caller {
     /// Whether a tool of that scope may be called: by the scope itself, `*`, or `write` for `read`.
     pub fn may(&self, scope: &str) -> bool {
         self.scopes.iter().any(|held| {
-            held == scope || held == "*" || (held == SCOPE_WRITE && scope == SCOPE_READ)
+            held == scope || held == SCOPE_ALL || (held == SCOPE_WRITE && scope == SCOPE_READ)
         })
     }
 
@@ -55,6 +58,29 @@ impl Caller {
         }
         self.on_behalf_of = Some(on_behalf_of.into());
         Some(self)
+    }
+}
+
+/// A provider account of somebody else than this process: the call acts with its token instead of our credentials.
+/// Comes in the headers `Provider-Account` and `Provider-Token`, from callers with every scope only.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// For logs and for what is kept per account; no secret.
+    pub id: Arc<str>,
+    /// A short-lived access token, never kept.
+    pub token: SecretString,
+}
+
+impl Account {
+    /// `None` if the id or the token is empty, too long or not printable ASCII.
+    pub fn new(id: &str, token: &str) -> Option<Self> {
+        let is_plain = |text: &str, longest| {
+            (1..=longest).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+        };
+        (is_plain(id, LONGEST_BEHALF) && is_plain(token, LONGEST_ACCOUNT_TOKEN)).then(|| Self {
+            id: id.into(),
+            token: token.into(),
+        })
     }
 }
 

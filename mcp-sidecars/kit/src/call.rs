@@ -10,7 +10,7 @@ use rmcp::{
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::Caller;
+use crate::auth::{Account, Caller};
 
 /// The way a call came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +37,8 @@ impl Road {
 #[derive(Debug, Clone)]
 pub struct Call {
     pub caller: Arc<Caller>,
+    /// The provider account to act with; without one, the sidecar's own credentials.
+    pub account: Option<Account>,
     pub road: Road,
     /// The caller's `X-Request-Id`, or one made here.
     pub request_id: Arc<str>,
@@ -62,6 +64,7 @@ impl Call {
     pub fn new(caller: Arc<Caller>, road: Road, request_id: impl Into<Arc<str>>) -> Self {
         Self {
             caller,
+            account: None,
             road,
             request_id: request_id.into(),
             traceparent: None,

@@ -11,7 +11,8 @@ use axum::{
 };
 
 use crate::{
-    auth::{Caller, Tokens},
+    auth::{Account, Caller, SCOPE_ALL, Tokens},
+    call::{Call, Road},
     problem::Problem,
     settings::Settings,
 };
@@ -25,6 +26,24 @@ pub(crate) struct Trace {
     pub(crate) request_id: Arc<str>,
     /// `traceparent` of W3C Trace Context.
     pub(crate) parent: Option<Arc<str>>,
+}
+
+/// Who came in, and with what.
+#[derive(Debug, Clone)]
+pub(crate) struct Entrant {
+    pub(crate) caller: Arc<Caller>,
+    pub(crate) account: Option<Account>,
+    pub(crate) trace: Trace,
+}
+
+impl Entrant {
+    /// A call of theirs.
+    pub(crate) fn call(self, road: Road) -> Call {
+        let mut call = Call::new(self.caller, road, self.trace.request_id);
+        call.account = self.account;
+        call.traceparent = self.trace.parent;
+        call
+    }
 }
 
 /// The rules of entry.
@@ -106,6 +125,27 @@ impl Entry {
         })
     }
 
+    /// The provider account that the caller brings along.
+    fn account(caller: &Caller, headers: &HeaderMap) -> Result<Option<Account>, &'static str> {
+        let text = |name: &str| {
+            headers
+                .get(name)
+                .map(|value| value.to_str().unwrap_or_default())
+        };
+        let (id, token) = match (text("provider-account"), text("provider-token")) {
+            (None, None) => return Ok(None),
+            (Some(id), Some(token)) => (id, token),
+            _ => return Err("Provider-Account and Provider-Token: give both or none"),
+        };
+        if !caller.may(SCOPE_ALL) {
+            return Err("Provider-Account: not with this token");
+        }
+        let account = Account::new(id, token);
+        account
+            .map(Some)
+            .ok_or("Provider-Account, Provider-Token: printable ASCII without spaces")
+    }
+
     fn authenticate(&self, headers: &HeaderMap) -> Option<Caller> {
         if self.tokens.is_empty() {
             return Some(Caller::local());
@@ -153,6 +193,11 @@ async fn pass(
 ) -> Result<Response, Problem> {
     let id = Arc::clone(&trace.request_id);
     let (mut parts, body) = request.into_parts();
+    let account = Entry::account(&caller, &parts.headers).map_err(|detail| {
+        Problem::new(StatusCode::BAD_REQUEST, "MALFORMED_REQUEST", detail, &id)
+    })?;
+    // From here on nobody needs it but the tool that asks for it.
+    parts.headers.remove("provider-token");
     let whole = axum::body::to_bytes(body, entry.body_limit);
     let body = tokio::time::timeout(entry.body_timeout, whole)
         .await
@@ -177,8 +222,11 @@ async fn pass(
             &id,
         )
     })?;
-    parts.extensions.insert(Arc::new(caller));
-    parts.extensions.insert(trace);
+    parts.extensions.insert(Entrant {
+        caller: Arc::new(caller),
+        account,
+        trace,
+    });
     Ok(next.run(Request::from_parts(parts, Body::from(body))).await)
 }
 
@@ -194,15 +242,6 @@ impl Trace {
         Self {
             request_id: given.map_or_else(new_request_id, Into::into),
             parent: parent.map(Into::into),
-        }
-    }
-}
-
-impl Default for Trace {
-    fn default() -> Self {
-        Self {
-            request_id: new_request_id(),
-            parent: None,
         }
     }
 }

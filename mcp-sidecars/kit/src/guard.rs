@@ -1,6 +1,6 @@
 //! What goes round every call, on every road: authorize → validate → limit → deadline → catch → redact → record.
 
-use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{any::Any, borrow::Cow, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use anyhow::anyhow;
 use futures_util::FutureExt;
@@ -57,6 +57,12 @@ impl Guard {
         mut call: Call,
         arguments: JsonObject,
     ) -> Result<Success, Failure> {
+        let redactor = call
+            .account
+            .as_ref()
+            .map_or(Cow::Borrowed(&self.redactor), |account| {
+                Cow::Owned(self.redactor.and(&account.token))
+            });
         let tool = self.registry.get(name);
         let label = tool.map_or("unknown", Tool::name);
         let mut record = Record::begin(
@@ -67,7 +73,7 @@ impl Guard {
             &self.metrics,
         );
         let Some(tool) = tool else {
-            return record.end(Err(Failure::UnknownTool), &self.redactor);
+            return record.end(Err(Failure::UnknownTool), &redactor);
         };
         call.deadline = Instant::now() + self.timeout(tool, &call);
         let ended = self.admit(tool, &call, arguments);
@@ -75,11 +81,14 @@ impl Guard {
             Ok((running, place)) => {
                 let answer = run(running, &call).await;
                 drop(place);
-                answer.and_then(|answer| self.finish(answer))
+                answer.and_then(|answer| self.finish(answer, &redactor))
             }
             Err(failure) => Err(failure),
         };
-        record.end(ended.map_err(|failure| self.clean(failure)), &self.redactor)
+        record.end(
+            ended.map_err(|failure| clean(failure, &redactor)),
+            &redactor,
+        )
     }
 
     fn timeout(&self, tool: &Tool, call: &Call) -> Duration {
@@ -105,7 +114,7 @@ impl Guard {
     }
 
     /// Caps the result's size and takes secrets out of it.
-    fn finish(&self, answer: Answer) -> Result<Success, Failure> {
+    fn finish(&self, answer: Answer, redactor: &Redactor) -> Result<Success, Failure> {
         let value = match answer {
             Answer::Mcp(response) => return Ok(Success::Mcp(response)),
             Answer::Value(value) => value,
@@ -119,32 +128,31 @@ impl Guard {
             );
             return Err(ToolError::refused(message).into());
         }
-        let shown = self.redactor.known(&text);
+        let shown = redactor.known(&text);
         if shown == text {
             return Ok(Success::Value(value, text));
         }
         let value = serde_json::from_str(&shown).map_err(ToolError::internal)?;
         Ok(Success::Value(value, shown.into_owned()))
     }
+}
 
-    /// Redacts and shortens what the caller reads.
-    fn clean(&self, failure: Failure) -> Failure {
-        let Failure::Tool(mut error) = failure else {
-            return failure;
-        };
-        let message: String = self
-            .redactor
-            .text(&error.message)
-            .chars()
-            .take(LONGEST_MESSAGE)
-            .collect();
-        error.message = message.into();
-        if let Some(details) = &error.details {
-            let shown = self.redactor.text(&details.to_string());
-            error.details = serde_json::from_str(&shown).ok();
-        }
-        Failure::Tool(error)
+/// Redacts and shortens what the caller reads.
+fn clean(failure: Failure, redactor: &Redactor) -> Failure {
+    let Failure::Tool(mut error) = failure else {
+        return failure;
+    };
+    let message = redactor.text(&error.message);
+    error.message = message
+        .chars()
+        .take(LONGEST_MESSAGE)
+        .collect::<String>()
+        .into();
+    if let Some(details) = &error.details {
+        let shown = redactor.text(&details.to_string());
+        error.details = serde_json::from_str(&shown).ok();
     }
+    Failure::Tool(error)
 }
 
 /// Runs the work until it ends, panics, is too late or nobody waits for it.

@@ -22,9 +22,8 @@ use rmcp::{
 use serde_json::{Value, json};
 
 use crate::{
-    auth::Caller,
-    call::{Call, Road},
-    entry::{Entry, Trace, enter},
+    call::Road,
+    entry::{Entrant, Entry, Trace, enter},
     error::Failure,
     guard::{SharedGuard, Success},
     metrics::Metrics,
@@ -129,13 +128,13 @@ fn missing(headers: &HeaderMap, status: StatusCode) -> Problem {
 /// `GET /mcp/tools`: the tools that this caller may call, with schemas, as `tools/list` of MCP shows them.
 async fn list_tools(
     State(guard): State<SharedGuard>,
-    Extension(caller): Extension<Arc<Caller>>,
+    Extension(entrant): Extension<Entrant>,
 ) -> Json<Value> {
     let shown = guard
         .registry
         .tools
         .iter()
-        .filter(|tool| caller.may(tool.scope));
+        .filter(|tool| entrant.caller.may(tool.scope));
     let tools: Vec<_> = shown.map(|tool| &tool.definition).collect();
     Json(json!({ "tools": tools }))
 }
@@ -143,19 +142,19 @@ async fn list_tools(
 /// `POST /mcp/tools/{tool}`: the arguments are the body, the answer is `{"result": …}`.
 async fn call_tool(
     State(guard): State<SharedGuard>,
-    Extension(caller): Extension<Arc<Caller>>,
-    Extension(trace): Extension<Trace>,
+    Extension(entrant): Extension<Entrant>,
     tool: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
+    let request_id = Arc::clone(&entrant.trace.request_id);
     let malformed = |detail: String| {
         Problem::new(
             StatusCode::BAD_REQUEST,
             "MALFORMED_REQUEST",
             detail,
-            &trace.request_id,
+            &request_id,
         )
     };
     let Path(tool) = tool.map_err(|_| malformed("the tool's name is not UTF-8".to_owned()))?;
@@ -178,13 +177,11 @@ async fn call_tool(
             ));
         }
     }
-    let mut call =
-        Call::new(caller, Road::Http, Arc::clone(&trace.request_id)).with_timeout(timeout);
-    call.traceparent = trace.parent.clone();
+    let call = entrant.call(Road::Http).with_timeout(timeout);
     let answer = guard.call(&tool, call, arguments).await;
     let text = answer
         .and_then(text_of)
-        .map_err(|failure| Problem::of(failure, &trace.request_id))?;
+        .map_err(|failure| Problem::of(failure, &request_id))?;
     let headers = [
         (header::CONTENT_TYPE, "application/json"),
         (header::CACHE_CONTROL, "no-store"),

@@ -70,7 +70,7 @@ mod record;
 mod serve;
 mod telemetry;
 
-pub use auth::Caller;
+pub use auth::{Account, Caller};
 pub use call::{Call, Conversation, Road};
 pub use error::{Code, Failure, ToolError};
 pub use metrics::Metrics;

@@ -26,7 +26,7 @@ use serde_json::json;
 use crate::{
     auth::Caller,
     call::{Call, Conversation, Road},
-    entry::{Trace, new_request_id},
+    entry::{Entrant, new_request_id},
     error::{Code, Failure},
     guard::{SharedGuard, Success},
 };
@@ -279,13 +279,10 @@ fn call_of(context: &Context) -> Result<Call, ErrorData> {
             new_request_id(),
         ));
     };
-    let caller = parts.extensions.get::<Arc<Caller>>().cloned();
-    let caller = caller
+    let entrant = parts.extensions.get::<Entrant>().cloned();
+    let entrant = entrant
         .ok_or_else(|| ErrorData::internal_error("the request was not authenticated", None))?;
-    let trace = parts.extensions.get::<Trace>().cloned().unwrap_or_default();
-    let mut call = Call::new(caller, Road::Mcp, trace.request_id);
-    call.traceparent = trace.parent;
-    Ok(call)
+    Ok(entrant.call(Road::Mcp))
 }
 
 /// A tool's errors are results that the assistant reads; only what cannot be routed is a JSON-RPC error.

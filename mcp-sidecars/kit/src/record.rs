@@ -83,6 +83,7 @@ impl<'a> Record<'a> {
             tool = self.tool,
             road = self.call.road.as_str(),
             caller = &*self.call.caller.name,
+            account = self.call.account.as_ref().map(|account| &*account.id),
             on_behalf_of = self.call.caller.on_behalf_of.as_deref(),
             request_id = &*self.call.request_id,
             trace_id = self.call.traceparent.as_deref().and_then(|parent| parent.get(3..35)),

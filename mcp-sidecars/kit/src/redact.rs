@@ -50,6 +50,12 @@ impl Redactor {
         }
     }
 
+    /// The same, and this value, too.
+    #[must_use]
+    pub fn and(&self, secret: &SecretString) -> Self {
+        Self::new(self.secrets.iter().chain([secret]).cloned())
+    }
+
     /// Hides the values we hold: for results, where other text must stay as it is.
     pub fn known<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut text = Cow::Borrowed(text);

@@ -11,7 +11,7 @@ use anyhow::{Context, ensure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use secrecy::SecretString;
 
-use crate::auth::{Caller, SCOPE_READ, SCOPE_WRITE, Tokens};
+use crate::auth::{Caller, SCOPE_ALL, SCOPE_READ, SCOPE_WRITE, Tokens};
 
 /// The command line of a sidecar: the kit's settings and its own, `S`.
 #[derive(Debug, Parser)]
@@ -130,7 +130,7 @@ impl Settings {
     /// No token where one is needed, one that is too short, or a file that cannot be read.
     pub(crate) fn tokens(&self) -> anyhow::Result<Tokens> {
         let mut tokens = Tokens::default();
-        let all = Caller::named("full", &[SCOPE_READ, SCOPE_WRITE, "*"]);
+        let all = Caller::named("full", &[SCOPE_READ, SCOPE_WRITE, SCOPE_ALL]);
         let pairs = [
             (all, &self.mcp_tokens, &self.mcp_tokens_file),
             (

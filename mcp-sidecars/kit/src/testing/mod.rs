@@ -12,7 +12,7 @@ use rmcp::ServerHandler;
 use serde_json::{Value, json};
 
 use crate::{
-    auth::Caller,
+    auth::{Account, Caller},
     call::{Call, Road},
     error::{Failure, ToolError},
     guard::{SharedGuard, Success},
@@ -25,6 +25,7 @@ use crate::{
 pub struct Client {
     guard: SharedGuard,
     caller: Arc<Caller>,
+    account: Option<Account>,
 }
 
 impl Client {
@@ -36,6 +37,7 @@ impl Client {
         Ok(Self {
             guard: sidecar.build(&settings(&[])?)?.guard,
             caller: Arc::new(Caller::local()),
+            account: None,
         })
     }
 
@@ -45,7 +47,15 @@ impl Client {
         Self {
             guard: Arc::clone(&self.guard),
             caller: Arc::new(caller),
+            account: self.account.clone(),
         }
+    }
+
+    /// The same caller, acting with somebody's provider account.
+    #[must_use]
+    pub fn with_account(mut self, account: Account) -> Self {
+        self.account = Some(account);
+        self
     }
 
     /// The tool's result, which is held against the schema that the tool shows.
@@ -56,7 +66,8 @@ impl Client {
         let Value::Object(arguments) = arguments else {
             return Err(ToolError::invalid("the arguments must be an object").into());
         };
-        let call = Call::new(Arc::clone(&self.caller), Road::Stdio, "test");
+        let mut call = Call::new(Arc::clone(&self.caller), Road::Stdio, "test");
+        call.account.clone_from(&self.account);
         match self.guard.call(tool, call, arguments).await? {
             Success::Value(value, _) => self.fitting(tool, value),
             Success::Mcp(_) => Err(Failure::NeedsMcp),

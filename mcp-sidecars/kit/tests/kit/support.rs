@@ -11,6 +11,7 @@ use axum::{
 use http_body_util::BodyExt;
 use mcp_kit::{Call, NoArguments, Sidecar, Tool, ToolError, Tools, testing};
 use schemars::JsonSchema;
+use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tower::ServiceExt;
@@ -83,8 +84,20 @@ pub fn sidecar() -> anyhow::Result<Sidecar> {
             )
             .read_only(),
         )?
+        .with(Tool::new("whose", "Says whose account it is.", whose).read_only())?
         .with(Tool::new("away", "Its provider is away.", away).read_only())?;
     Ok(Sidecar::new(tools).secrets([CANARY.into()]))
+}
+
+async fn whose(call: Call, _: NoArguments) -> Result<Noted, ToolError> {
+    let account = call
+        .account
+        .ok_or_else(|| ToolError::refused("nobody\'s"))?;
+    noted(&format!(
+        "{} with {}",
+        account.id,
+        account.token.expose_secret()
+    ))
 }
 
 async fn write_note(_: Call, note: Note) -> Result<Noted, ToolError> {

@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use crate::support::{OLD_TOKEN, TOKEN, app, guarded_app, post, send};
+use crate::support::{OLD_TOKEN, READ_TOKEN, TOKEN, app, guarded_app, post, send};
 
 #[tokio::test]
 async fn a_call_answers_with_its_result_and_ids() {
@@ -198,4 +198,24 @@ async fn readiness_asks_the_provider_once_in_a_while() {
         send(&app, "GET", "/health", &[], "").await.body["service"],
         "sample"
     );
+}
+
+#[tokio::test]
+async fn a_service_brings_somebodys_account_whose_token_never_comes_back() {
+    let app = guarded_app();
+    let (full, read) = (
+        format!("authorization: Bearer {TOKEN}"),
+        format!("authorization: Bearer {READ_TOKEN}"),
+    );
+    let account = [
+        "provider-account: acct-1",
+        "provider-token: somebodys-0123456789",
+    ];
+    let call = async |head: &[&str]| send(&app, "POST", "/mcp/tools/whose", head, "{}").await;
+
+    let answer = call(&[&full, account[0], account[1]]).await;
+    assert_eq!(answer.body["result"]["text"], "acct-1 with [redacted]");
+    assert_eq!(call(&[&full]).await.body["code"], "REFUSED");
+    assert_eq!(call(&[&full, account[0]]).await.status, 400);
+    assert_eq!(call(&[&read, account[0], account[1]]).await.status, 400);
 }
