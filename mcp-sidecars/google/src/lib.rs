@@ -1,0 +1,1 @@
+//! Google credentials for the sidecars of Drive and Calendar: access tokens, kept fresh.

@@ -1,0 +1,58 @@
+//! The sandbox as a process.
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use clap::Parser;
+use event_planner_sandbox::{Settings, World, router};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+
+const SAVE_EVERY: Duration = Duration::from_secs(1);
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let settings = Settings::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(&settings.log_filter)
+        .with_writer(std::io::stderr)
+        .init();
+    match serve(settings).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(settings: Settings) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listen for Ctrl-C")?;
+    let listener = TcpListener::bind(settings.listen_addr)
+        .await
+        .with_context(|| format!("listen on {}", settings.listen_addr))?;
+    let address = format!("http://{}", listener.local_addr()?);
+    let world = Arc::new(World::new(settings, &address)?);
+    tracing::info!(%address, "listening; open it in a browser");
+    let app = router(&world);
+    tokio::select! {
+        ended = async { axum::serve(listener, app).await } => ended.context("serve")?,
+        () = keep_saving(&world) => {}
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    world.save()
+}
+
+/// A crash loses one second.
+async fn keep_saving(world: &World) {
+    loop {
+        tokio::time::sleep(SAVE_EVERY).await;
+        if let Err(error) = world.save() {
+            tracing::warn!("{error:#}");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! `/`: what people would see at the providers, live.
+
+use std::{convert::Infallible, sync::Arc};
+
+use askama::Template;
+use axum::{
+    Router,
+    extract::{Path, State},
+    http::{HeaderValue, StatusCode, header},
+    response::{
+        Html, IntoResponse, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
+    routing::get,
+};
+use futures_util::{Stream, stream};
+
+use crate::world::{Provider, World};
+
+#[derive(Template)]
+#[template(path = "page.html")]
+struct Page {
+    sections: [(&'static str, &'static str); 4],
+}
+
+pub(crate) fn routes() -> Router<Arc<World>> {
+    Router::new()
+        .route("/", get(page))
+        .route("/sandbox/views/{provider}", get(view))
+        .route("/sandbox/changes", get(changes))
+        .route(
+            "/assets/page.css",
+            get(async || asset("text/css", include_str!("../assets/page.css"))),
+        )
+        .route(
+            "/assets/page.js",
+            get(async || asset("text/javascript", include_str!("../assets/page.js"))),
+        )
+}
+
+async fn page() -> Response {
+    let names = ["Google Drive and Calendar", "Slack", "Stripe", "Twilio"];
+    let sections = std::array::from_fn(|index| (Provider::ALL[index].as_str(), names[index]));
+    html(Page { sections }.render())
+}
+
+async fn view(State(world): State<Arc<World>>, Path(provider): Path<Provider>) -> Response {
+    let things = world.things();
+    let shown = match provider {
+        Provider::Google => things.google.view(),
+        Provider::Slack => things.slack.view(),
+        Provider::Stripe => things.stripe.view(),
+        Provider::Twilio => things.twilio.view(),
+    };
+    drop(things);
+    html(shown)
+}
+
+/// Text on the page is text: nothing runs but our own script.
+pub(crate) fn html(rendered: Result<String, askama::Error>) -> Response {
+    let policy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'";
+    match rendered {
+        Ok(text) => (
+            [(
+                header::CONTENT_SECURITY_POLICY,
+                HeaderValue::from_static(policy),
+            )],
+            Html(text),
+        )
+            .into_response(),
+        Err(error) => {
+            tracing::error!(%error, "page not rendered");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+fn asset(media_type: &'static str, text: &'static str) -> impl IntoResponse {
+    (
+        [
+            (header::CONTENT_TYPE, media_type),
+            (header::CACHE_CONTROL, "no-cache"),
+        ],
+        text,
+    )
+}
+
+/// Server-sent events: one whenever anything changed.
+async fn changes(
+    State(world): State<Arc<World>>,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let changes = stream::unfold(world.journal.changes(), |mut changes| async {
+        changes.changed().await.ok()?;
+        let count = changes.borrow_and_update().to_string();
+        Some((Ok(Event::default().data(count)), changes))
+    });
+    Sse::new(changes).keep_alive(KeepAlive::default())
+}

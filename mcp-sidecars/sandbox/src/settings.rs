@@ -1,0 +1,23 @@
+//! Every setting, once: arguments of the command line, each also an environment variable.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::Parser;
+
+/// Stands for Google, Slack, Stripe and Twilio in development and tests.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "event-planner-sandbox", version, max_term_width = 100)]
+pub struct Settings {
+    /// Where the sandbox listens.
+    #[arg(long, env, default_value = "127.0.0.1:3020")]
+    pub listen_addr: SocketAddr,
+    /// Under which address others reach it: stands in links that it hands out. The listening address if not given.
+    #[arg(long, env)]
+    pub public_base_url: Option<String>,
+    /// File in which everything that happened is kept over a restart; without it, memory only.
+    #[arg(long, env)]
+    pub state_file: Option<PathBuf>,
+    /// What is logged, in tracing's filter language.
+    #[arg(long, env, default_value = "info")]
+    pub log_filter: String,
+}
