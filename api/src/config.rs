@@ -112,6 +112,9 @@ pub struct Serve {
     /// Requests a minute for each API key, or address without one.
     #[arg(long, env, default_value_t = 600)]
     pub rate_limit: u32,
+    /// Insights queries a minute for each organization.
+    #[arg(long, env, default_value_t = 60)]
+    pub insights_rate_limit: u32,
     /// How long a plan's prices are held, in seconds.
     #[arg(long, env, default_value = "3600", value_parser = seconds)]
     pub plan_ttl: Duration,

@@ -225,6 +225,26 @@ pub fn tags(headers: &HeaderMap, name: &header::HeaderName) -> Vec<String> {
         .collect()
 }
 
+/// Whether `Accept` (RFC 9110, 12.5.1) would rather have CSV than JSON; without a word it is JSON.
+pub fn prefers_csv(headers: &HeaderMap) -> bool {
+    let accept = headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok());
+    let accept = accept.unwrap_or_default().to_ascii_lowercase();
+    // The most telling range counts: `text/csv` before `text/*` before `*/*`.
+    let quality = |ranges: [&str; 3]| {
+        ranges.iter().find_map(|range| {
+            accept.split(',').find_map(|offer| {
+                let mut parts = offer.split(';').map(str::trim);
+                let quality = |part: &str| part.strip_prefix("q=")?.parse::<f32>().ok();
+                (parts.next() == Some(range)).then(|| parts.find_map(quality).unwrap_or(1.0))
+            })
+        })
+    };
+    let csv = quality(["text/csv", "text/*", "*/*"]).unwrap_or_default();
+    csv > quality(["application/json", "application/*", "*/*"]).unwrap_or_default()
+}
+
 /// The whole body, within the limit. 415 when it does not say that it is of the wanted media type.
 pub async fn body_of<S: Send + Sync>(
     request: Request,

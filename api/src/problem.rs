@@ -44,8 +44,8 @@ pub enum Problem {
     IdempotencyKeyReused,
     /// 428: `If-Match` is missing.
     PreconditionRequired,
-    /// 429: seconds until the next request is taken.
-    TooManyRequests(u64),
+    /// 429: the policy whose quota is used up, and seconds until the next request is taken.
+    TooManyRequests(&'static str, u64),
     /// 500: a defect; the chain is logged, never shown.
     Internal(anyhow::Error),
     /// 503: something we need is away, or we are full; try again.
@@ -169,9 +169,9 @@ impl Problem {
                 };
                 (&kinds::INVALID_FIELDS, detail, errors, Map::new(), None)
             }
-            Self::TooManyRequests(seconds) => {
+            Self::TooManyRequests(policy, seconds) => {
                 let extra =
-                    Map::from_iter([("violated-policies".into(), serde_json::json!(["default"]))]);
+                    Map::from_iter([("violated-policies".into(), serde_json::json!([policy]))]);
                 let detail = format!("the next request is taken in {seconds} s");
                 (&kinds::QUOTA_EXCEEDED, detail, Vec::new(), extra, None)
             }
@@ -232,7 +232,7 @@ impl IntoResponse for Problem {
                 header::HeaderName::from_static("accept-patch"),
                 HeaderValue::from_static(wanted),
             )),
-            Self::TooManyRequests(seconds) => {
+            Self::TooManyRequests(_, seconds) => {
                 Some((header::RETRY_AFTER, HeaderValue::from(*seconds)))
             }
             Self::Unavailable(_) => Some((header::RETRY_AFTER, HeaderValue::from(1_u64))),

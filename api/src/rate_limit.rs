@@ -39,7 +39,10 @@ type Local = governor::RateLimiter<
     StateInformationMiddleware,
 >;
 
+/// One policy and who used how much of it.
 pub struct RateLimiter {
+    /// As the answer names it.
+    policy: &'static str,
     redis: Option<Pool>,
     script: Script,
     local: Local,
@@ -64,8 +67,23 @@ impl RateLimiter {
     /// `quota` requests a minute; `prefix` keeps the keys of several deployments apart.
     pub fn new(redis: Option<&SecretString>, prefix: &str, quota: u32) -> anyhow::Result<Self> {
         let redis = redis.map(|url| pool(url.expose_secret())).transpose()?;
-        let per_minute = NonZeroU32::new(quota).context("RATE_LIMIT must be at least 1")?;
+        Self::with_policy("default", redis, prefix, quota).context("RATE_LIMIT")
+    }
+
+    /// Another policy beside this one, over the same Redis.
+    pub fn beside(&self, policy: &'static str, quota: u32) -> anyhow::Result<Self> {
+        Self::with_policy(policy, self.redis.clone(), &self.prefix, quota).context(policy)
+    }
+
+    fn with_policy(
+        policy: &'static str,
+        redis: Option<Pool>,
+        prefix: &str,
+        quota: u32,
+    ) -> anyhow::Result<Self> {
+        let per_minute = NonZeroU32::new(quota).context("a rate limit must be at least 1")?;
         Ok(Self {
+            policy,
             redis,
             script: Script::new(include_str!("rate_limit.lua")),
             local: governor::RateLimiter::keyed(Quota::per_minute(per_minute)).with_middleware(),
@@ -73,6 +91,17 @@ impl RateLimiter {
             quota,
             paused_until: AtomicI64::new(0),
         })
+    }
+
+    /// Counts one more for `key`, or says when the next is taken.
+    pub async fn admit(&self, app: &App, key: &str) -> Result<(), Problem> {
+        let decision = self.decide(app, key).await;
+        if decision.allowed { Ok(()) } else { Err(self.refusal(decision)) }
+    }
+
+    fn refusal(&self, decision: Decision) -> Problem {
+        let seconds = round_up(decision.wait).max(1);
+        Problem::TooManyRequests(self.policy, seconds)
     }
 
     async fn decide(&self, app: &App, key: &str) -> Decision {
@@ -94,7 +123,7 @@ impl RateLimiter {
     async fn ask_redis(&self, redis: &Pool, key: &str) -> anyhow::Result<Decision> {
         let mut connection = redis.get().await?;
         let interval = u64::from(WINDOW) * 1_000_000 / u64::from(self.quota);
-        let mut call = self.script.key(format!("{}rate:{key}", self.prefix));
+        let mut call = self.script.key(format!("{}rate:{}:{key}", self.prefix, self.policy));
         let answer: (u8, u32, u64, u64) = call
             .arg(interval)
             .arg(self.quota)
@@ -152,7 +181,7 @@ pub async fn limit(State(app): State<App>, request: Request, next: Next) -> Resp
     let mut response = if decision.allowed {
         next.run(request).await
     } else {
-        Problem::TooManyRequests(round_up(decision.wait).max(1)).into_response()
+        app.rate_limiter.refusal(decision).into_response()
     };
     let quota = app.rate_limiter.quota;
     let left = format!(

@@ -85,6 +85,7 @@ async fn tidy(app: App, stop: CancellationToken) {
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while stop.run_until_cancelled(interval.tick()).await.is_some() {
         app.rate_limiter.tidy();
+        app.insights_limiter.tidy();
         if let Err(problem) = bookings::release_expired(&app).await {
             tracing::warn!(?problem, "expired holds were not released; trying again");
         }

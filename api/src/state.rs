@@ -36,6 +36,8 @@ pub struct State {
     pub metrics: Metrics,
     pub authenticator: Authenticator,
     pub rate_limiter: RateLimiter,
+    /// Queries of an organization.
+    pub insights_limiter: RateLimiter,
     /// What planning keeps in memory.
     pub catalogues: Catalogues,
     /// Set when we are about to stop: `/ready` says no.
@@ -91,6 +93,7 @@ impl App {
             settings,
             Authenticator::new(config.service_auth_token()?.as_ref()),
             limiter,
+            config.insights_rate_limit,
         )
     }
 
@@ -101,6 +104,7 @@ impl App {
             Settings::default(),
             Authenticator::new(None),
             RateLimiter::new(None, "", 600)?,
+            60,
         )
     }
 
@@ -109,6 +113,7 @@ impl App {
         settings: Settings,
         authenticator: Authenticator,
         rate_limiter: RateLimiter,
+        insights_rate_limit: u32,
     ) -> anyhow::Result<Self> {
         Ok(Self::new(State {
             db,
@@ -117,6 +122,7 @@ impl App {
             settings,
             metrics: Metrics::new()?,
             authenticator,
+            insights_limiter: rate_limiter.beside("insights", insights_rate_limit)?,
             rate_limiter,
             catalogues: Catalogues::default(),
             draining: AtomicBool::new(false),

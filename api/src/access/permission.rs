@@ -44,6 +44,11 @@ pub enum Scope {
     /// Commits the organization's money.
     #[serde(rename = "bookings:write")]
     BookingsWrite,
+    /// Ask questions in SQL; sees what all the reporting views show.
+    #[serde(rename = "insights:read")]
+    InsightsRead,
+    #[serde(rename = "insights:write")]
+    InsightsWrite,
     #[serde(rename = "organization:read")]
     OrganizationRead,
     #[serde(rename = "organization:write")]
@@ -51,12 +56,14 @@ pub enum Scope {
 }
 
 impl Scope {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::CatalogueRead,
         Self::CatalogueWrite,
         Self::EventsRead,
         Self::EventsWrite,
         Self::BookingsWrite,
+        Self::InsightsRead,
+        Self::InsightsWrite,
         Self::OrganizationRead,
         Self::OrganizationWrite,
     ];
@@ -68,6 +75,8 @@ impl Scope {
             Self::EventsRead => "events:read",
             Self::EventsWrite => "events:write",
             Self::BookingsWrite => "bookings:write",
+            Self::InsightsRead => "insights:read",
+            Self::InsightsWrite => "insights:write",
             Self::OrganizationRead => "organization:read",
             Self::OrganizationWrite => "organization:write",
         }
@@ -110,6 +119,10 @@ pub struct ReadEvents;
 pub struct WriteEvents;
 /// Hold, confirm and cancel bookings; record payments.
 pub struct WriteBookings;
+/// Ask questions of the reporting views.
+pub struct ReadInsights;
+/// Save queries and change them.
+pub struct WriteInsights;
 /// Read the organization, its members and who one is.
 pub struct ReadOrganization;
 /// Manage members and keys, rename the organization, read the audit trail.
@@ -138,6 +151,14 @@ impl Permission for WriteEvents {
 impl Permission for WriteBookings {
     const ROLE: Role = Role::Planner;
     const SCOPE: Option<Scope> = Some(Scope::BookingsWrite);
+}
+impl Permission for ReadInsights {
+    const ROLE: Role = Role::Viewer;
+    const SCOPE: Option<Scope> = Some(Scope::InsightsRead);
+}
+impl Permission for WriteInsights {
+    const ROLE: Role = Role::Planner;
+    const SCOPE: Option<Scope> = Some(Scope::InsightsWrite);
 }
 impl Permission for ReadOrganization {
     const ROLE: Role = Role::Viewer;

@@ -21,6 +21,7 @@ pub struct Scene {
     pub plan_id: Uuid,
     /// Held, of another event.
     pub booking_id: Uuid,
+    saved_query_id: Uuid,
 }
 
 impl Scene {
@@ -59,6 +60,7 @@ impl Scene {
         let other = create(owner, "/v1/events", &event()).await;
         let body = json!({"venue_id": venue_id, "number_of_guests": 40});
         let booking_id = create(owner, &format!("/v1/events/{other}/bookings"), &body).await;
+        let saved_query_id = create(owner, "/v1/insights/queries", &saved_query(&city)).await;
         Self {
             city,
             organization_id: id(&me["organization"]["id"]),
@@ -71,6 +73,7 @@ impl Scene {
             event_id,
             plan_id,
             booking_id,
+            saved_query_id,
         }
     }
 
@@ -91,6 +94,7 @@ impl Scene {
             .replace("{event_id}", &self.event_id.to_string())
             .replace("{plan_id}", &self.plan_id.to_string())
             .replace("{booking_id}", &self.booking_id.to_string())
+            .replace("{query_id}", &self.saved_query_id.to_string())
             .replace("{rank}", "1")
     }
 
@@ -126,6 +130,9 @@ impl Scene {
             ("POST", "/v1/caterers/import") => return Body::from(csv("caterers")),
             ("POST", "/v1/events") => event(),
             ("POST", "/v1/plans") => brief(city),
+            ("POST", "/v1/insights/query") => json!({"sql": "select count(*) from events"}),
+            ("POST", "/v1/insights/queries") => saved_query(&format!("second {city}")),
+            ("POST", route) if route.ends_with("/run") => json!({}),
             ("POST", route) if route.ends_with("/book") => json!({}),
             ("POST", route) if route.ends_with("/bookings") => {
                 json!({"caterer_id": self.caterer_id, "number_of_guests": 40})
@@ -137,6 +144,11 @@ impl Scene {
         };
         Body::from(json.to_string())
     }
+}
+
+/// How many events there are; the name has to be new.
+fn saved_query(name: &str) -> Value {
+    json!({"name": name, "sql": "select count(*) from events"})
 }
 
 /// A venue for 100 in some city: 1,000.00 EUR and 100.00 EUR an hour, no tax, no set-up time.

@@ -78,6 +78,7 @@ impl TestApp {
         };
         change(&mut settings);
         let service_token = SERVICE_TOKEN.to_owned().into();
+        let limiter = rate_limiter(quota);
         let app = App::new(State {
             db: application_pool(&pool).await,
             clock: Clock::Fixed(clock.clone()),
@@ -85,7 +86,8 @@ impl TestApp {
             settings,
             metrics: Metrics::new().unwrap(),
             authenticator: Authenticator::new(Some(&service_token)),
-            rate_limiter: rate_limiter(quota),
+            insights_limiter: limiter.beside("insights", quota).unwrap(),
+            rate_limiter: limiter,
             catalogues: event_planner_api::plans::Catalogues::default(),
             draining: AtomicBool::new(false),
         });
