@@ -100,8 +100,8 @@ impl Connection {
                 let transport = StreamableHttpClientTransport::with_client(client, config);
                 serve_client_with_lifecycle_and_ct(us, transport, mode, stop.clone()).await
             }
-            Link::Stdio(starter) => {
-                let started = starter.start(name, &stop).map_err(Trouble::paused)?;
+            Link::Stdio(program) => {
+                let started = program.start(name, &stop).map_err(Trouble::paused)?;
                 let Started { input, output } = started.map_err(Trouble::before)?;
                 let transport =
                     AsyncRwTransport::new_client(output, input).with_max_line_length(wire_limit);

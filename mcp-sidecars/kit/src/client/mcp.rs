@@ -90,13 +90,11 @@ impl Mcp {
         if shared.gate.is_shut() {
             shared.close();
         }
-        let value = match result? {
-            ServerResult::CallToolResult(result) => outcome::of_result(name, result)?,
-            _ => {
-                let message = "the tool asks back, which this client cannot answer";
-                return Err(ToolError::refused(message));
-            }
+        let ServerResult::CallToolResult(result) = result? else {
+            let message = "the tool asks back, which this client cannot answer";
+            return Err(ToolError::refused(message));
         };
+        let value = outcome::of_result(name, result)?;
         if value.to_string().len() > shared.gate.policy.response_limit {
             return Err(shared.gate.too_large());
         }
