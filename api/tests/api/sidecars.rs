@@ -90,7 +90,7 @@ async fn ask(app: &TestApp, sidecars: Sidecars, sql: &'static str, left: Duratio
         let asked = postgres.query(&access, sql, &[json!(1)], 5).await;
         asked.map(Json).map_err(|error| match error {
             SidecarError::Refused(refusal) => refusal.at("/sql"),
-            other => other.into(),
+            SidecarError::Problem(problem) => *problem,
         })
     };
     let arrival = Arrival {
