@@ -11,7 +11,7 @@ use rmcp::{
     },
     transport::{
         AuthClient, StreamableHttpClientTransport,
-        auth::{AuthorizationRequest, OAuthState},
+        auth::{AuthorizationRequest, OAuthState, WWWAuthenticateParams},
         streamable_http_client::{
             StreamableHttpClient, StreamableHttpClientTransportConfig, StreamableHttpError,
         },
@@ -35,14 +35,16 @@ enum Refused {
 
 pub(crate) async fn use_tools(url: &str, context: &Context, is_modern: bool) -> anyhow::Result<()> {
     let plain = http()?;
-    let mut ended = try_tools(url, plain.clone(), is_modern).await;
+    let mut ended = try_tools(url, plain, is_modern).await;
+    let mut granted = Vec::new();
     for _ in 0..MOST_LOGINS {
         let challenge = match ended {
             Ok(()) => return Ok(()),
             Err(Refused::Other(error)) => return Err(error),
             Err(Refused::Challenge(challenge)) => challenge,
         };
-        let client = log_in(url, context, &challenge).await?;
+        let client = log_in(url, context, &challenge, &granted).await?;
+        granted = client.auth_manager.lock().await.get_current_scopes().await;
         ended = try_tools(url, client, is_modern).await;
     }
     match ended {
@@ -52,17 +54,25 @@ pub(crate) async fn use_tools(url: &str, context: &Context, is_modern: bool) -> 
     }
 }
 
-/// The authorization code flow, with a person who always agrees.
+/// The authorization code flow, with a person who always agrees; for what is `granted` and what the challenge asks.
 async fn log_in(
     url: &str,
     context: &Context,
     challenge: &str,
+    granted: &[String],
 ) -> anyhow::Result<AuthClient<reqwest::Client>> {
     let mut state = OAuthState::new(url, None).await?;
     let mut request = AuthorizationRequest::new(REDIRECT)
         .with_client_name("conformance client")
         .with_client_metadata_url(CLIENT_METADATA)
         .with_challenge(challenge);
+    if !granted.is_empty() {
+        // What is granted already must not be lost when more is asked for.
+        let asked = WWWAuthenticateParams::parse(challenge, &url.parse()?).scope;
+        let asked = asked.unwrap_or_default();
+        let granted = granted.iter().map(String::as_str);
+        request = request.with_scopes(granted.chain(asked.split_whitespace()));
+    }
     if let Some(id) = &context.client_id {
         request = request.with_preregistered_client(id);
     }

@@ -70,9 +70,10 @@ async fn use_tools(url: &str, context: &Context) -> anyhow::Result<()> {
         .map(|call| (call.name.clone(), call.arguments.clone()))
         .collect();
     if calls.is_empty() {
+        let arguments = |tool: &Tool| echo(tool, &tools).unwrap_or_else(|| sample(tool));
         let all = tools.iter();
         calls = all
-            .map(|tool| (tool.name.to_string(), sample(tool)))
+            .map(|tool| (tool.name.to_string(), arguments(tool)))
             .collect();
     }
     let mut failed = 0;
@@ -83,6 +84,17 @@ async fn use_tools(url: &str, context: &Context) -> anyhow::Result<()> {
     }
     ensure!(failed == 0 || failed < calls.len(), "every call failed");
     Ok(())
+}
+
+/// For the tool that wants a schema back: the one that we were shown.
+fn echo(tool: &Tool, tools: &[Tool]) -> Option<Value> {
+    if tool.name != "json_schema_echo" {
+        return None;
+    }
+    let shown = tools
+        .iter()
+        .find(|tool| tool.name == "json_schema_2020_12_tool")?;
+    Some(json!({ "schema": shown.input_schema }))
 }
 
 /// Arguments that a tool's schema takes: a value of the right type for each required property.
