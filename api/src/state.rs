@@ -21,7 +21,7 @@ use uuid::{ContextV7, Uuid};
 
 use crate::{
     access::Authenticator, config::Serve, plans::Catalogues, rate_limit::RateLimiter,
-    telemetry::Metrics,
+    sidecars::Sidecars, telemetry::Metrics,
 };
 
 /// The shared state; cloning it is cheap.
@@ -40,6 +40,7 @@ pub struct State {
     pub insights_limiter: RateLimiter,
     /// What planning keeps in memory.
     pub catalogues: Catalogues,
+    pub sidecars: Sidecars,
     /// Set when we are about to stop: `/ready` says no.
     pub draining: AtomicBool,
 }
@@ -87,6 +88,8 @@ impl App {
             plan_ttl: config.plan_ttl,
             hold_ttl: config.hold_ttl,
         };
+        let metrics = Metrics::new()?;
+        let sidecars = Sidecars::from_config(&config.sidecars, &metrics.sidecars)?;
         let limiter = RateLimiter::new(config.redis_url()?.as_ref(), "", config.rate_limit)?;
         Self::assemble(
             db,
@@ -94,6 +97,8 @@ impl App {
             Authenticator::new(config.service_auth_token()?.as_ref()),
             limiter,
             config.insights_rate_limit,
+            metrics,
+            sidecars,
         )
     }
 
@@ -105,6 +110,8 @@ impl App {
             Authenticator::new(None),
             RateLimiter::new(None, "", 600)?,
             60,
+            Metrics::new()?,
+            Sidecars::default(),
         )
     }
 
@@ -114,17 +121,20 @@ impl App {
         authenticator: Authenticator,
         rate_limiter: RateLimiter,
         insights_rate_limit: u32,
+        metrics: Metrics,
+        sidecars: Sidecars,
     ) -> anyhow::Result<Self> {
         Ok(Self::new(State {
             db,
             clock: Clock::System,
             ids: Ids::default(),
             settings,
-            metrics: Metrics::new()?,
+            metrics,
             authenticator,
             insights_limiter: rate_limiter.beside("insights", insights_rate_limit)?,
             rate_limiter,
             catalogues: Catalogues::default(),
+            sidecars,
             draining: AtomicBool::new(false),
         }))
     }

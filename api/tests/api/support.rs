@@ -20,6 +20,7 @@ use event_planner_api::{
     members::{self, NewMember},
     organizations::{self, NewTenant},
     rate_limit::RateLimiter,
+    sidecars::Sidecars,
     state::{App, Clock, Ids, Settings, State},
     telemetry::Metrics,
     work::Work,
@@ -89,6 +90,7 @@ impl TestApp {
             insights_limiter: limiter.beside("insights", quota).unwrap(),
             rate_limiter: limiter,
             catalogues: event_planner_api::plans::Catalogues::default(),
+            sidecars: Sidecars::default(),
             draining: AtomicBool::new(false),
         });
         Self::populate(app, clock).await
@@ -142,7 +144,7 @@ impl TestApp {
 #[derive(Clone)]
 pub struct Client {
     router: Router,
-    key: Option<String>,
+    pub key: Option<String>,
     on_behalf_of: Option<String>,
 }
 
