@@ -78,7 +78,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Capped<S> {
     ) -> Poll<io::Result<()>> {
         let begin = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
-        Poll::Ready(self.follow(&buffer.filled()[begin..]))
+        let followed = self.follow(&buffer.filled()[begin..]);
+        if followed.is_err() {
+            // An error means that nothing was read.
+            buffer.set_filled(begin);
+        }
+        Poll::Ready(followed)
     }
 }
 

@@ -18,6 +18,9 @@ mod settings;
 mod tools;
 mod values;
 
+#[cfg(test)]
+mod guard_alone;
+
 use std::sync::Arc;
 
 use mcp_kit::Sidecar;

@@ -3,13 +3,13 @@
 use std::{
     ops::Deref,
     sync::{
-        Mutex, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
-use anyhow::Context;
+use anyhow::anyhow;
 use mcp_kit::ToolError;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -50,6 +50,13 @@ impl Pool {
         }
     }
 
+    /// Without a look at the role, to test what the other layers hold without it.
+    #[cfg(test)]
+    pub(crate) fn trusting(self) -> Self {
+        self.is_checked.store(true, Ordering::Relaxed);
+        self
+    }
+
     /// A session that nobody else has.
     ///
     /// # Errors
@@ -76,22 +83,30 @@ impl Pool {
         })
     }
 
-    /// Whether the database answers and our role can do no harm.
+    /// Whether the database answers and our role, looked at anew, can do no harm.
     pub(crate) async fn check(&self) -> anyhow::Result<()> {
         let lent = self.session().await.map_err(|error| {
-            error
-                .cause
-                .unwrap_or_else(|| anyhow::anyhow!(error.message))
+            let ToolError { message, cause, .. } = error;
+            cause.unwrap_or_else(|| anyhow!(message))
         })?;
-        lent.client.simple_query("").await.context("ask")?;
-        lent.give_back();
-        Ok(())
+        let checked = self_check::role_is_harmless(&lent.client, self.has_only_organization).await;
+        self.is_checked.store(checked.is_ok(), Ordering::Relaxed);
+        if checked.is_ok() {
+            lent.give_back();
+        } else {
+            self.idle().clear();
+        }
+        checked
     }
 
     fn idle_session(&self) -> Option<Session> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.idle();
         idle.retain(Session::is_usable);
         idle.pop()
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Session>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn new_session(&self) -> anyhow::Result<Session> {
@@ -113,10 +128,7 @@ impl Lent<'_> {
             _place,
         } = self;
         if session.is_usable() {
-            pool.idle
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(session);
+            pool.idle().push(session);
         }
     }
 }
