@@ -1,0 +1,13 @@
+//! The sidecar before a real Postgres, whose superuser `DATABASE_URL` names.
+
+mod cancel;
+mod honest;
+mod hostile;
+mod list;
+mod memory;
+mod resources;
+mod roles;
+mod state;
+mod tools;
+mod values;
+mod world;
