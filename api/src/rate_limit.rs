@@ -96,7 +96,11 @@ impl RateLimiter {
     /// Counts one more for `key`, or says when the next is taken.
     pub async fn admit(&self, app: &App, key: &str) -> Result<(), Problem> {
         let decision = self.decide(app, key).await;
-        if decision.allowed { Ok(()) } else { Err(self.refusal(decision)) }
+        if decision.allowed {
+            Ok(())
+        } else {
+            Err(self.refusal(decision))
+        }
     }
 
     fn refusal(&self, decision: Decision) -> Problem {
@@ -123,7 +127,9 @@ impl RateLimiter {
     async fn ask_redis(&self, redis: &Pool, key: &str) -> anyhow::Result<Decision> {
         let mut connection = redis.get().await?;
         let interval = u64::from(WINDOW) * 1_000_000 / u64::from(self.quota);
-        let mut call = self.script.key(format!("{}rate:{}:{key}", self.prefix, self.policy));
+        let mut call = self
+            .script
+            .key(format!("{}rate:{}:{key}", self.prefix, self.policy));
         let answer: (u8, u32, u64, u64) = call
             .arg(interval)
             .arg(self.quota)

@@ -53,6 +53,21 @@ impl<P: Permission> Access<P> {
         .await
     }
 
+    /// Writes into the audit trail what this caller looked at: nothing is changed.
+    pub async fn audit(
+        &self,
+        app: &App,
+        action: &str,
+        subject: (&str, Uuid),
+        what: &impl Serialize,
+    ) -> Result<(), Problem> {
+        let (person, request_id) = (self.person.clone(), self.arrival.request_id.clone());
+        let organization_id = self.organization_id();
+        let mut work = Work::begin(app, Some(person), organization_id, request_id, None).await?;
+        work.audit(action, subject, None::<&()>, Some(what)).await?;
+        work.commit_silently().await
+    }
+
     /// As `begin`, where the `Idempotency-Key` is required: money or a message is involved.
     pub async fn begin_once(self, app: &App) -> Result<Work, Problem> {
         if self.idempotency.is_none() {

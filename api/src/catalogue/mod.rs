@@ -10,7 +10,7 @@ use crate::{extract, money::Currency, problem::Problem, text::fold};
 pub mod area;
 pub mod blocked_dates;
 mod cancellation;
-mod cells;
+pub mod cells;
 pub mod export;
 pub mod import;
 mod queries;

@@ -1,8 +1,9 @@
 //! Insights: read-only SQL over the organization's own reporting views, by way of the Postgres sidecar.
 
-use axum::{Json as JsonAnswer, extract::State, http::HeaderMap, response::Response};
+use axum::{extract::State, http::HeaderMap, response::Response};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
@@ -10,23 +11,26 @@ use validator::{Validate, ValidationError};
 
 use crate::{
     access::{Access, ReadInsights},
-    extract::{Json, Path},
+    extract::Json,
     problem::Problem,
+    sidecars::{SidecarError, postgres::QueryResult, postgres::TableColumns},
     state::App,
+    work::Answer,
 };
 
+mod answer;
 pub mod queries;
-mod result;
 mod saved;
-pub use result::QueryResult;
 
-/// The sidecar's own limit, in bytes.
+/// The sidecar's own limits: bytes of SQL, and values.
 const LONGEST_SQL: usize = 8 * 1024;
+const DEFAULT_LIMIT: u16 = 100;
+/// Views that are described at once.
+const AT_ONCE: usize = 4;
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list_views))
-        .routes(routes!(get_view))
         .routes(routes!(run_query))
         .merge(saved::routes())
 }
@@ -49,5 +53,79 @@ pub struct Question {
     #[validate(range(min = 1, max = 1000))]
     #[schema(minimum = 1, maximum = 1000, default = 100)]
     #[serde(default = "default_limit")]
-    pub limit: u32,
+    pub limit: u16,
+}
+
+/// Everything that can be asked about.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Views {
+    pub items: Vec<TableColumns>,
+}
+
+fn default_limit() -> u16 {
+    DEFAULT_LIMIT
+}
+
+fn sql_length(sql: &str) -> Result<(), ValidationError> {
+    if sql.len() <= LONGEST_SQL {
+        return Ok(());
+    }
+    let message = format!("must have at most {LONGEST_SQL} bytes");
+    Err(ValidationError::new("length").with_message(message.into()))
+}
+
+/// List the reporting views with their columns: what a query can ask about.
+#[utoipa::path(get, path = "/v1/insights/views", tag = "insights",
+    responses((status = 200, description = "The views.", body = Views)))]
+async fn list_views(
+    State(app): State<App>,
+    access: Access<ReadInsights>,
+) -> Result<Answer, Problem> {
+    let postgres = &app.sidecars.postgres;
+    let tables = postgres.list_tables(&access).await?;
+    let described = stream::iter(tables).map(|table| {
+        let access = &access;
+        async move { postgres.describe_table(access, &table.name).await }
+    });
+    let items = described.buffered(AT_ONCE).try_collect().await?;
+    Answer::plain(&Views { items })
+}
+
+/// Ask a question in SQL: one SELECT over the reporting views, which show the organization's own rows and no personal
+/// data. It is audited, cannot change anything, and ends after two seconds. `Accept: text/csv` gives CSV.
+#[utoipa::path(post, path = "/v1/insights/query", request_body = Question, tag = "insights",
+    responses((status = 200, description = "The rows; CSV where `Accept` prefers `text/csv`.",
+        content((QueryResult = "application/json"), (String = "text/csv")))))]
+async fn run_query(
+    State(app): State<App>,
+    access: Access<ReadInsights>,
+    headers: HeaderMap,
+    Json(question): Json<Question>,
+) -> Result<Response, Problem> {
+    let id = app.new_id();
+    let result = ask(&app, access, ("insights_query", id), &question).await?;
+    answer::respond(result, &headers)
+}
+
+/// Asks the sidecar; first the question is counted and audited, whatever comes of it.
+async fn ask(
+    app: &App,
+    access: Access<ReadInsights>,
+    subject: (&str, Uuid),
+    question: &Question,
+) -> Result<QueryResult, Problem> {
+    let organization_id = access.organization_id();
+    let key = format!("organization:{organization_id}");
+    app.insights_limiter.admit(app, &key).await?;
+    access
+        .audit(app, "insights.queried", subject, question)
+        .await?;
+
+    let (sql, params) = (&question.sql, &question.params);
+    let postgres = &app.sidecars.postgres;
+    match postgres.query(&access, sql, params, question.limit).await {
+        Ok(result) => Ok(result),
+        Err(SidecarError::Refused(refusal)) => Err(refusal.at("/sql")),
+        Err(SidecarError::Problem(problem)) => Err(*problem),
+    }
 }

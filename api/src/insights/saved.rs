@@ -2,11 +2,7 @@
 
 use std::collections::HashSet;
 
-use axum::{
-    extract::State,
-    http::HeaderMap,
-    response::Response,
-};
+use axum::{extract::State, http::HeaderMap, response::Response};
 use jiff_sqlx::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -16,12 +12,13 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 use validator::{Validate, ValidationError};
 
-use super::{Question, ask, queries, result::QueryResult};
+use super::{Question, answer, ask, queries};
 use crate::{
     access::{Access, ReadInsights, WriteInsights},
     extract::{IfMatch, Json, MergePatch, Path},
     page::{List, NoFilter, Page},
     problem::{FieldError, OnConstraint, Problem, kinds},
+    sidecars::postgres::QueryResult,
     state::App,
     work::Answer,
 };
@@ -29,7 +26,11 @@ use crate::{
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list_saved_queries, create_saved_query))
-        .routes(routes!(get_saved_query, update_saved_query, delete_saved_query))
+        .routes(routes!(
+            get_saved_query,
+            update_saved_query,
+            delete_saved_query
+        ))
         .routes(routes!(run_saved_query))
 }
 
@@ -103,7 +104,7 @@ pub struct SavedQueryRun {
     #[validate(range(min = 1, max = 1000))]
     #[schema(minimum = 1, maximum = 1000, default = 100)]
     #[serde(default = "super::default_limit")]
-    pub limit: u32,
+    pub limit: u16,
 }
 
 /// List the saved queries, oldest first.
@@ -133,8 +134,13 @@ async fn create_saved_query(
     let saved = queries::insert(&mut work, organization_id, id, &new, now)
         .await
         .on_constraint(named)?;
-    work.audit("saved_query.created", ("saved_query", id), None::<&()>, Some(&saved))
-        .await?;
+    work.audit(
+        "saved_query.created",
+        ("saved_query", id),
+        None::<&()>,
+        Some(&saved),
+    )
+    .await?;
     let location = format!("/v1/insights/queries/{id}");
     work.commit(Answer::created(location, saved.version, &saved)?)
         .await
@@ -174,8 +180,13 @@ async fn update_saved_query(
     let saved = queries::update(&mut work, organization_id, id, &new, now)
         .await
         .on_constraint(named)?;
-    work.audit("saved_query.updated", ("saved_query", id), Some(&current), Some(&saved))
-        .await?;
+    work.audit(
+        "saved_query.updated",
+        ("saved_query", id),
+        Some(&current),
+        Some(&saved),
+    )
+    .await?;
     work.commit(Answer::ok(saved.version, &saved)?).await
 }
 
@@ -194,8 +205,13 @@ async fn delete_saved_query(
     let current = queries::lock(&mut work, organization_id, id).await?;
     if_match.check(current.version)?;
     queries::delete(&mut work, organization_id, id).await?;
-    work.audit("saved_query.deleted", ("saved_query", id), Some(&current), None::<&()>)
-        .await?;
+    work.audit(
+        "saved_query.deleted",
+        ("saved_query", id),
+        Some(&current),
+        None::<&()>,
+    )
+    .await?;
     work.commit(Answer::no_content()).await
 }
 
@@ -213,26 +229,48 @@ async fn run_saved_query(
 ) -> Result<Response, Problem> {
     let saved = queries::get(&app.db, access.organization_id(), id).await?;
     let params = values(&saved.parameters, run.parameters)?;
-    let question = Question { sql: saved.sql, params, limit: run.limit };
-    let answer = ask(&app, access, ("saved_query", id), &question).await;
-    let answer = answer.map_err(|problem| by_name(problem, &saved.parameters))?;
-    answer.respond(&headers)
+    let question = Question {
+        sql: saved.sql,
+        params,
+        limit: run.limit,
+    };
+    let result = ask(&app, access, ("saved_query", id), &question).await;
+    let result = result.map_err(|problem| by_name(problem, &saved.parameters))?;
+    answer::respond(result, &headers)
 }
 
 /// The values in the order of the parameters.
-fn values(parameters: &[QueryParameter], mut given: Map<String, Value>) -> Result<Vec<Value>, Problem> {
+fn values(
+    parameters: &[QueryParameter],
+    mut given: Map<String, Value>,
+) -> Result<Vec<Value>, Problem> {
     let mut values = Vec::with_capacity(parameters.len());
     let mut faults = Vec::new();
     for parameter in parameters {
-        match given.remove(&parameter.name).or_else(|| parameter.default.clone()) {
+        match given
+            .remove(&parameter.name)
+            .or_else(|| parameter.default.clone())
+        {
             Some(value) => values.push(value),
-            None => faults.push(FieldError::new(&pointer(&parameter.name), "required", "is required")),
+            None => faults.push(FieldError::new(
+                &pointer(&parameter.name),
+                "required",
+                "is required",
+            )),
         }
     }
     faults.extend(given.keys().map(|name| {
-        FieldError::new(&pointer(name), "unknown_field", "the query has no such parameter")
+        FieldError::new(
+            &pointer(name),
+            "unknown_field",
+            "the query has no such parameter",
+        )
     }));
-    if faults.is_empty() { Ok(values) } else { Err(Problem::Invalid(faults)) }
+    if faults.is_empty() {
+        Ok(values)
+    } else {
+        Err(Problem::Invalid(faults))
+    }
 }
 
 /// Faults at `/params/0` are the parameter's, and the caller knows it by name.
@@ -241,7 +279,10 @@ fn by_name(problem: Problem, parameters: &[QueryParameter]) -> Problem {
         return problem;
     };
     for fault in &mut faults {
-        let index = fault.pointer.as_deref().and_then(|pointer| pointer.strip_prefix("#/params/"));
+        let index = fault
+            .pointer
+            .as_deref()
+            .and_then(|pointer| pointer.strip_prefix("#/params/"));
         let parameter = index.and_then(|index| parameters.get(index.parse::<usize>().ok()?));
         if let Some(parameter) = parameter {
             fault.pointer = Some(format!("#{}", pointer(&parameter.name)));
@@ -257,7 +298,10 @@ fn pointer(name: &str) -> String {
 
 fn distinct_names(parameters: &[QueryParameter]) -> Result<(), ValidationError> {
     let mut seen = HashSet::new();
-    if parameters.iter().all(|parameter| seen.insert(&parameter.name)) {
+    if parameters
+        .iter()
+        .all(|parameter| seen.insert(&parameter.name))
+    {
         return Ok(());
     }
     Err(ValidationError::new("distinct").with_message("must have different names".into()))
@@ -274,5 +318,6 @@ fn snake_case(name: &str) -> Result<(), ValidationError> {
 
 fn named(constraint: &str) -> Option<Problem> {
     let taken = "another saved query has this name";
-    (constraint == "saved_query_name_once").then(|| Problem::conflict(&kinds::ALREADY_EXISTS, taken))
+    (constraint == "saved_query_name_once")
+        .then(|| Problem::conflict(&kinds::ALREADY_EXISTS, taken))
 }

@@ -16,7 +16,7 @@ use axum::{
 use event_planner_api::{
     access::{ApiKeyToken, Authenticator, Role},
     api_keys::{self, NewApiKey},
-    http,
+    config, http,
     members::{self, NewMember},
     organizations::{self, NewTenant},
     rate_limit::RateLimiter,
@@ -25,9 +25,12 @@ use event_planner_api::{
     telemetry::Metrics,
     work::Work,
 };
+use event_planner_mcp_postgres::PostgresSettings;
 use http_body_util::BodyExt;
 use serde_json::Value;
 use sqlx::{PgPool, postgres::PgPoolOptions};
+use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;
 use uuid::Uuid;
 
@@ -52,6 +55,8 @@ pub struct TestApp {
     /// Our own service, for itself.
     pub service: Client,
     clock: Arc<AtomicI64>,
+    /// Ends the sidecar, so that the database of the test can be dropped.
+    _sidecar: DropGuard,
 }
 
 impl TestApp {
@@ -80,23 +85,25 @@ impl TestApp {
         change(&mut settings);
         let service_token = SERVICE_TOKEN.to_owned().into();
         let limiter = rate_limiter(quota);
+        let metrics = Metrics::new().unwrap();
+        let (sidecars, sidecar) = sidecars(&pool, &metrics).await;
         let app = App::new(State {
             db: application_pool(&pool).await,
             clock: Clock::Fixed(clock.clone()),
             ids: Ids::default(),
             settings,
-            metrics: Metrics::new().unwrap(),
+            metrics,
             authenticator: Authenticator::new(Some(&service_token)),
-            insights_limiter: limiter.beside("insights", quota).unwrap(),
+            insights_limiter: limiter.beside("insights", 60).unwrap(),
             rate_limiter: limiter,
             catalogues: event_planner_api::plans::Catalogues::default(),
-            sidecars: Sidecars::default(),
+            sidecars,
             draining: AtomicBool::new(false),
         });
-        Self::populate(app, clock).await
+        Self::populate(app, clock, sidecar).await
     }
 
-    async fn populate(app: App, clock: Arc<AtomicI64>) -> Self {
+    async fn populate(app: App, clock: Arc<AtomicI64>, sidecar: DropGuard) -> Self {
         let router = http::app(app.clone());
         let client = |key: Option<&str>| Client {
             router: router.clone(),
@@ -122,6 +129,7 @@ impl TestApp {
             owner_id,
             other_organization_id,
             clock,
+            _sidecar: sidecar,
         }
     }
 
@@ -319,6 +327,46 @@ async fn application_pool(pool: &PgPool) -> PgPool {
         .connect_with(options)
         .await
         .unwrap()
+}
+
+/// The real Postgres sidecar over a socket, in this process; it connects when it is first asked.
+async fn sidecars(pool: &PgPool, metrics: &Metrics) -> (Sidecars, DropGuard) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let options = pool.connect_options();
+    let (host, port, database) = (
+        options.get_host(),
+        options.get_port(),
+        options.get_database().unwrap(),
+    );
+    let own = PostgresSettings {
+        database_url: Some(
+            format!("postgres://event_planner_reporting@{host}:{port}/{database}").into(),
+        ),
+        database_url_file: None,
+        organization_id: None,
+        only_organization_in_database: false,
+        pool_size: 1,
+        pool_timeout: Duration::from_secs(5),
+        statement_timeout: Duration::from_secs(2),
+    };
+    let settings = mcp_kit::testing::settings(&[&format!("--mcp-tokens={SERVICE_TOKEN}")]).unwrap();
+    let service = event_planner_mcp_postgres::sidecar(&own)
+        .unwrap()
+        .build(&settings)
+        .unwrap();
+    let router = service.router(&settings).unwrap();
+    let stop = CancellationToken::new();
+    let stopped = stop.clone().cancelled_owned();
+    let server = axum::serve(listener, router).with_graceful_shutdown(stopped);
+    tokio::spawn(server.into_future());
+    let config = config::Sidecars {
+        postgres_sidecar_url: Some(url),
+        postgres_sidecar_token: Some(SERVICE_TOKEN.into()),
+        postgres_sidecar_token_file: None,
+    };
+    let sidecars = Sidecars::from_config(&config, &metrics.sidecars).unwrap();
+    (sidecars, stop.drop_guard())
 }
 
 /// Counts in Redis under a prefix of its own.
