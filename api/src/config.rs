@@ -97,6 +97,8 @@ pub struct Serve {
     /// File that holds it instead.
     #[arg(long, env)]
     pub service_auth_token_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub sidecars: Sidecars,
     /// Take the client's address from the last entry of `X-Forwarded-For`: only behind our proxy.
     #[arg(long, env)]
     pub trust_forwarded_for: bool,
@@ -124,6 +126,20 @@ pub struct Serve {
     /// How long running requests may take to end on shutdown, in seconds.
     #[arg(long, env, default_value = "20", value_parser = seconds)]
     pub drain_timeout: Duration,
+}
+
+/// Where the sidecars are; one that is not set is not used, and what needs it says so.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Sidecars {
+    /// Address of the Postgres sidecar, for insights; e.g. `http://postgres-sidecar:8100`.
+    #[arg(long, env)]
+    pub postgres_sidecar_url: Option<String>,
+    /// Its token.
+    #[arg(long, env, hide_env_values = true)]
+    pub postgres_sidecar_token: Option<SecretString>,
+    /// File that holds it instead.
+    #[arg(long, env)]
+    pub postgres_sidecar_token_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -215,6 +231,15 @@ impl Serve {
             refuse_weak(token.expose_secret())?;
         }
         Ok(token)
+    }
+}
+
+impl Sidecars {
+    pub fn postgres_token(&self) -> anyhow::Result<Option<SecretString>> {
+        secret(
+            self.postgres_sidecar_token.as_ref(),
+            self.postgres_sidecar_token_file.as_ref(),
+        )
     }
 }
 

@@ -18,7 +18,7 @@ use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLaye
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
-    access::{self, Identity, RequestId},
+    access::{self, Arrival, Identity},
     api_keys, audit, bookings, caterers, events, extract, health, members, openapi, organizations,
     plans,
     problem::{self, Problem},
@@ -82,7 +82,12 @@ pub fn app(app: App) -> Router {
 async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = request_id(&app, &request);
-    request.extensions_mut().insert(RequestId(id.clone()));
+    let arrival = Arrival {
+        request_id: id.clone(),
+        deadline: started + app.settings.request_timeout,
+        traceparent: traceparent(&request),
+    };
+    request.extensions_mut().insert(arrival);
     let method = request.method().clone();
     let route = request
         .extensions()
@@ -146,9 +151,15 @@ fn request_id(app: &App, request: &Request) -> String {
 
 /// The trace of W3C Trace Context: `00-<trace id>-<parent id>-<flags>`.
 fn trace_id(request: &Request) -> Option<String> {
-    let value = request.headers().get("traceparent")?.to_str().ok()?;
+    let value = traceparent(request)?;
     let id = value.split('-').nth(1)?;
     (id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| id.to_owned())
+}
+
+/// `traceparent`, to be handed on as it is; whoever gets it checks it.
+fn traceparent(request: &Request) -> Option<Arc<str>> {
+    let value = request.headers().get("traceparent")?.to_str().ok()?;
+    Some(value.into())
 }
 
 /// RFC 9110, 13.1.2: the client has it already.

@@ -25,6 +25,7 @@ pub mod problem;
 pub mod rate_limit;
 pub mod reference;
 pub mod serve;
+pub mod sidecars;
 pub mod state;
 pub mod strict;
 pub mod telemetry;

@@ -52,6 +52,8 @@ pub enum Problem {
     Unavailable(Cow<'static, str>),
     /// 504: it took too long.
     Timeout,
+    /// 501, 503 or 504: a sidecar is not set up, away or late; seconds until it may be tried again.
+    Sidecar(&'static Kind, String, Option<u64>),
     /// Not a failure: the stored answer to the same idempotency key, which ends the handler early.
     Replay(Box<Answer>),
 }
@@ -156,6 +158,7 @@ impl Problem {
         let (kind, detail, errors, extra, cause) = match self {
             Self::Malformed(kind, detail, errors) => (kind, detail, errors, Map::new(), None),
             Self::Conflict(kind, detail, extra) => (kind, detail, Vec::new(), extra, None),
+            Self::Sidecar(kind, detail, _) => plain(kind, detail),
             Self::Forbidden(detail) => plain(&kinds::FORBIDDEN, detail),
             Self::Unavailable(detail) => plain(&kinds::UNAVAILABLE, detail.into_owned()),
             Self::UnsupportedMediaType(wanted) => plain(
@@ -232,7 +235,7 @@ impl IntoResponse for Problem {
                 header::HeaderName::from_static("accept-patch"),
                 HeaderValue::from_static(wanted),
             )),
-            Self::TooManyRequests(seconds) => {
+            Self::TooManyRequests(seconds) | Self::Sidecar(_, _, Some(seconds)) => {
                 Some((header::RETRY_AFTER, HeaderValue::from(*seconds)))
             }
             Self::Unavailable(_) => Some((header::RETRY_AFTER, HeaderValue::from(1_u64))),

@@ -21,7 +21,7 @@ use uuid::{ContextV7, Uuid};
 
 use crate::{
     access::Authenticator, config::Serve, plans::Catalogues, rate_limit::RateLimiter,
-    telemetry::Metrics,
+    sidecars::Sidecars, telemetry::Metrics,
 };
 
 /// The shared state; cloning it is cheap.
@@ -38,6 +38,7 @@ pub struct State {
     pub rate_limiter: RateLimiter,
     /// What planning keeps in memory.
     pub catalogues: Catalogues,
+    pub sidecars: Sidecars,
     /// Set when we are about to stop: `/ready` says no.
     pub draining: AtomicBool,
 }
@@ -85,23 +86,29 @@ impl App {
             plan_ttl: config.plan_ttl,
             hold_ttl: config.hold_ttl,
         };
+        let metrics = Metrics::new()?;
+        let sidecars = Sidecars::from_config(&config.sidecars, &metrics.sidecars)?;
         let limiter = RateLimiter::new(config.redis_url()?.as_ref(), "", config.rate_limit)?;
-        Self::assemble(
+        Ok(Self::assemble(
             db,
             settings,
             Authenticator::new(config.service_auth_token()?.as_ref()),
             limiter,
-        )
+            metrics,
+            sidecars,
+        ))
     }
 
     /// The state for a command that changes the database and serves nobody.
     pub fn for_command(db: PgPool) -> anyhow::Result<Self> {
-        Self::assemble(
+        Ok(Self::assemble(
             db,
             Settings::default(),
             Authenticator::new(None),
             RateLimiter::new(None, "", 600)?,
-        )
+            Metrics::new()?,
+            Sidecars::default(),
+        ))
     }
 
     fn assemble(
@@ -109,18 +116,21 @@ impl App {
         settings: Settings,
         authenticator: Authenticator,
         rate_limiter: RateLimiter,
-    ) -> anyhow::Result<Self> {
-        Ok(Self::new(State {
+        metrics: Metrics,
+        sidecars: Sidecars,
+    ) -> Self {
+        Self::new(State {
             db,
             clock: Clock::System,
             ids: Ids::default(),
             settings,
-            metrics: Metrics::new()?,
+            metrics,
             authenticator,
             rate_limiter,
             catalogues: Catalogues::default(),
+            sidecars,
             draining: AtomicBool::new(false),
-        }))
+        })
     }
 
     pub fn now(&self) -> Timestamp {

@@ -42,6 +42,8 @@ pub struct Metrics {
     pub plans: IntCounterVec,
     pub changes: IntCounterVec,
     pub rate_limit_fallbacks: prometheus::IntCounter,
+    /// What the clients of the sidecars count.
+    pub sidecars: mcp_kit::Metrics,
 }
 
 impl Metrics {
@@ -93,6 +95,7 @@ impl Metrics {
                 &["action"],
             )?,
             rate_limit_fallbacks,
+            sidecars: mcp_kit::Metrics::for_client(&registry)?,
             registry,
         })
     }

@@ -47,7 +47,7 @@ impl<P: Permission> Access<P> {
             app,
             Some(self.person),
             organization_id,
-            self.request_id,
+            self.arrival.request_id,
             self.idempotency,
         )
         .await

@@ -1,7 +1,11 @@
 //! Who calls, and what they may do. Authorization is a type in a handler's signature:
 //! `Access<WriteEvents>` is a caller who may change events, and the only way to an organization's id.
 
-use std::{marker::PhantomData, sync::Arc, time::Duration};
+use std::{
+    marker::PhantomData,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     extract::{FromRequestParts, Request, State},
@@ -95,7 +99,7 @@ impl Identity {
 pub struct Access<P> {
     pub person: Person,
     pub idempotency: Option<Idempotency>,
-    pub request_id: String,
+    pub arrival: Arrival,
     permission: PhantomData<P>,
 }
 
@@ -130,7 +134,7 @@ impl<P: Permission> FromRequestParts<App> for Access<P> {
         Ok(Self {
             person,
             idempotency: Idempotency::from_parts(parts)?,
-            request_id: request_id(&parts.extensions),
+            arrival: arrival(&parts.extensions),
             permission: PhantomData,
         })
     }
@@ -149,7 +153,7 @@ impl FromRequestParts<App> for ServiceAccess {
         match caller(parts)? {
             Caller::Service => Ok(Self {
                 idempotency: Idempotency::from_parts(parts)?,
-                request_id: request_id(&parts.extensions),
+                request_id: arrival(&parts.extensions).request_id,
             }),
             Caller::Person(_) => Err(Problem::Forbidden(
                 "only an operator's service token may do this".into(),
@@ -172,15 +176,23 @@ fn caller(parts: &Parts) -> Result<Caller, Problem> {
     }
 }
 
-/// The request id that `http::observe` has set.
+/// What `http::observe` knows of a request from its first moment.
 #[derive(Debug, Clone)]
-pub struct RequestId(pub String);
+pub struct Arrival {
+    pub request_id: String,
+    /// When the answer is due.
+    pub deadline: Instant,
+    /// W3C Trace Context.
+    pub traceparent: Option<Arc<str>>,
+}
 
-fn request_id(extensions: &axum::http::Extensions) -> String {
-    extensions
-        .get::<RequestId>()
-        .map(|id| id.0.clone())
-        .unwrap_or_default()
+/// A request that did not come through `observe` (there is none) would be due now.
+fn arrival(extensions: &axum::http::Extensions) -> Arrival {
+    extensions.get().cloned().unwrap_or_else(|| Arrival {
+        request_id: String::new(),
+        deadline: Instant::now(),
+        traceparent: None,
+    })
 }
 
 /// Finds out who calls, once for each request. It refuses nobody: extractors do.

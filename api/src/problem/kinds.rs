@@ -62,8 +62,11 @@ pub static KINDS: &[&Kind] = &[
     &PRECONDITION_REQUIRED,
     &QUOTA_EXCEEDED,
     &INTERNAL,
+    &SIDECAR_NOT_CONFIGURED,
     &UNAVAILABLE,
+    &SIDECAR_UNAVAILABLE,
     &TIMEOUT,
+    &SIDECAR_TIMEOUT,
 ];
 
 pub static MALFORMED_REQUEST: Kind = Kind {
@@ -274,11 +277,27 @@ pub static INTERNAL: Kind = Kind {
     remedy: "Try again later; tell the operator the request id if it stays.",
 };
 
+pub static SIDECAR_NOT_CONFIGURED: Kind = Kind {
+    status: 501,
+    code: "sidecar_not_configured",
+    title: "Not set up here",
+    meaning: "This needs a sidecar that this installation does not run.",
+    remedy: "The operator sets what `detail` names.",
+};
+
 pub static UNAVAILABLE: Kind = Kind {
     status: 503,
     code: "unavailable",
     title: "Unavailable",
     meaning: "Something that we need is away, or we are full.",
+    remedy: "Try again after `Retry-After` seconds; repeat POSTs with the same idempotency key.",
+};
+
+pub static SIDECAR_UNAVAILABLE: Kind = Kind {
+    status: 503,
+    code: "sidecar_unavailable",
+    title: "Sidecar unavailable",
+    meaning: "The sidecar that this needs, or what it speaks to, is away or full; everything else works.",
     remedy: "Try again after `Retry-After` seconds; repeat POSTs with the same idempotency key.",
 };
 
@@ -288,4 +307,12 @@ pub static TIMEOUT: Kind = Kind {
     title: "Timed out",
     meaning: "The answer took longer than the limit.",
     remedy: "Try again, POSTs with the same idempotency key.",
+};
+
+pub static SIDECAR_TIMEOUT: Kind = Kind {
+    status: 504,
+    code: "sidecar_timeout",
+    title: "Sidecar timed out",
+    meaning: "The sidecar did not finish in the time that the request had. What it changed by then is unknown.",
+    remedy: "Ask for less, or try again; POSTs with the same idempotency key.",
 };

@@ -20,5 +20,6 @@ mod permissions;
 mod plans;
 mod queries;
 mod scene;
+mod sidecars;
 mod support;
 mod venues;

@@ -20,6 +20,7 @@ use event_planner_api::{
     members::{self, NewMember},
     organizations::{self, NewTenant},
     rate_limit::RateLimiter,
+    sidecars::Sidecars,
     state::{App, Clock, Ids, Settings, State},
     telemetry::Metrics,
     work::Work,
@@ -87,6 +88,7 @@ impl TestApp {
             authenticator: Authenticator::new(Some(&service_token)),
             rate_limiter: rate_limiter(quota),
             catalogues: event_planner_api::plans::Catalogues::default(),
+            sidecars: Sidecars::default(),
             draining: AtomicBool::new(false),
         });
         Self::populate(app, clock).await
@@ -140,7 +142,7 @@ impl TestApp {
 #[derive(Clone)]
 pub struct Client {
     router: Router,
-    key: Option<String>,
+    pub key: Option<String>,
     on_behalf_of: Option<String>,
 }
 

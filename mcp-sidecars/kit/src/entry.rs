@@ -247,7 +247,7 @@ impl Trace {
 }
 
 /// 128 random bits in hex.
-pub(crate) fn new_request_id() -> Arc<str> {
+fn new_request_id() -> Arc<str> {
     let mut bytes = [0; 16];
     // Without randomness all ids are zero: worse to trace, but no reason to refuse a call.
     let _ = getrandom::fill(&mut bytes);

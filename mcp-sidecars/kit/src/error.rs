@@ -3,11 +3,11 @@
 use std::{borrow::Cow, time::Duration};
 
 use rmcp::model::ErrorData;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// Why a tool did not do what was asked. A code exists only where a caller acts differently.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Code {
     /// The arguments do not hold: change them.

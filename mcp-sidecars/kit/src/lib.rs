@@ -47,6 +47,7 @@
 
 pub mod auth;
 pub mod call;
+pub mod client;
 pub mod error;
 pub mod metrics;
 pub mod page;
@@ -64,6 +65,7 @@ mod guard;
 mod http;
 mod limits;
 mod mcp;
+mod meta;
 mod problem;
 mod ready;
 mod record;
@@ -72,6 +74,7 @@ mod telemetry;
 
 pub use auth::{Account, Caller};
 pub use call::{Call, Conversation, Road};
+pub use client::{Client, Program, Request};
 pub use error::{Code, Failure, ToolError};
 pub use metrics::Metrics;
 pub use page::{Limit, Page};

@@ -2,7 +2,7 @@
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
-use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, request::Parts};
 use futures_util::FutureExt;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
@@ -26,9 +26,10 @@ use serde_json::json;
 use crate::{
     auth::Caller,
     call::{Call, Conversation, Road},
-    entry::{Entrant, new_request_id},
+    entry::{Entrant, Trace},
     error::{Code, Failure},
     guard::{SharedGuard, Success},
+    meta,
 };
 
 type Context = RequestContext<RoleServer>;
@@ -270,19 +271,39 @@ impl<E: ServerHandler> ServerHandler for Handler<E> {
     }
 }
 
-/// The caller that `entry` found; on standard input it is whoever started us.
+/// The caller that `entry` found; on standard input it is whoever started us, who may say more in `_meta`.
 fn call_of(context: &Context) -> Result<Call, ErrorData> {
+    let timeout = meta::timeout(&context.meta);
     let Some(parts) = context.extensions.get::<Parts>() else {
-        return Ok(Call::new(
-            Arc::new(Caller::local()),
-            Road::Stdio,
-            new_request_id(),
-        ));
+        return local_call(context).map(|call| call.with_timeout(timeout));
     };
     let entrant = parts.extensions.get::<Entrant>().cloned();
     let entrant = entrant
         .ok_or_else(|| ErrorData::internal_error("the request was not authenticated", None))?;
-    Ok(entrant.call(Road::Mcp))
+    Ok(entrant.call(Road::Mcp).with_timeout(timeout))
+}
+
+/// A call on standard input. Its `_meta` says what headers say over HTTP, where it is not believed.
+fn local_call(context: &Context) -> Result<Call, ErrorData> {
+    let said = |name| meta::header(&context.meta, name);
+    let headers: HeaderMap = meta::HEADERS
+        .iter()
+        .filter_map(|(_, name)| Some((HeaderName::from_static(name), said(name)?)))
+        .collect();
+    let trace = Trace::of(&headers);
+    let mut caller = Caller::local();
+    if let Some(somebody) = headers.get(meta::ON_BEHALF_OF) {
+        let acting = somebody
+            .to_str()
+            .ok()
+            .and_then(|text| caller.acting_for(text));
+        caller = acting.ok_or_else(|| {
+            ErrorData::invalid_params("_meta: <organization id>/<member id> is malformed", None)
+        })?;
+    }
+    let mut call = Call::new(Arc::new(caller), Road::Stdio, trace.request_id);
+    call.traceparent = trace.parent;
+    Ok(call)
 }
 
 /// A tool's errors are results that the assistant reads; only what cannot be routed is a JSON-RPC error.
@@ -296,13 +317,17 @@ fn refuse(failure: Failure, request_id: &str) -> Result<CallToolResponse, ErrorD
         }
         Failure::Protocol(error) => return Err(error),
         Failure::Forbidden { scope } => {
-            (Code::Refused, format!("the token lacks the scope {scope}"))
+            let message = format!("the token lacks the scope {scope}");
+            ("INSUFFICIENT_SCOPE", message)
         }
-        Failure::Abandoned => (Code::Unavailable, "the call was cancelled".to_owned()),
-        Failure::NeedsMcp => (
-            Code::Refused,
-            "this tool asks back and needs an MCP client".to_owned(),
-        ),
+        Failure::Abandoned => {
+            let message = "the call was cancelled".to_owned();
+            (Code::Unavailable.as_str(), message)
+        }
+        Failure::NeedsMcp => {
+            let message = "this tool asks back and needs an MCP client".to_owned();
+            (Code::Refused.as_str(), message)
+        }
         Failure::Tool(error) => {
             let mut body =
                 json!({ "code": error.code, "message": error.message, "request_id": request_id });

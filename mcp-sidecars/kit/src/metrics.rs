@@ -28,35 +28,40 @@ pub struct Metrics {
 }
 
 impl Metrics {
+    /// All metrics, and those of the process, in a registry of their own.
+    ///
     /// # Errors
     /// Only if two metrics share a name.
     pub fn new() -> anyhow::Result<Self> {
-        let registry = Registry::new();
+        let metrics = Self::for_client(&Registry::new())?;
+        let registry = &metrics.registry;
         registry.register(Box::new(
             prometheus::process_collector::ProcessCollector::for_self(),
         ))?;
-        let counter = |name: &str, help: &str, labels: &[&str]| -> anyhow::Result<IntCounterVec> {
-            let counter = IntCounterVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(counter.clone()))?;
-            Ok(counter)
+        registry.register(Box::new(metrics.calls.clone()))?;
+        registry.register(Box::new(metrics.duration.clone()))?;
+        registry.register(Box::new(metrics.in_flight.clone()))?;
+        Ok(metrics)
+    }
+
+    /// For a process that only calls tools: what a [`Client`](crate::Client) counts (`mcp_upstream_…`), in the
+    /// process's own registry.
+    ///
+    /// # Errors
+    /// Only if two metrics share a name.
+    pub fn for_client(registry: &Registry) -> anyhow::Result<Self> {
+        let counter = |name: &str, help: &str, labels: &[&str]| {
+            IntCounterVec::new(Opts::new(name, help), labels)
         };
-        let histogram = |name: &str, help: &str, labels: &[&str]| -> anyhow::Result<HistogramVec> {
-            let histogram = HistogramVec::new(
-                HistogramOpts::new(name, help).buckets(SECONDS.to_vec()),
-                labels,
-            )?;
-            registry.register(Box::new(histogram.clone()))?;
-            Ok(histogram)
+        let histogram = |name: &str, help: &str, labels: &[&str]| {
+            let options = HistogramOpts::new(name, help).buckets(SECONDS.to_vec());
+            HistogramVec::new(options, labels)
         };
-        let in_flight = IntGauge::new("mcp_tool_calls_in_flight", "Tool calls being worked on.")?;
-        registry.register(Box::new(in_flight.clone()))?;
         let breaker = Opts::new(
             "mcp_upstream_breaker_open",
             "1 while the provider is not asked.",
         );
-        let breaker_open = IntGaugeVec::new(breaker, &["provider"])?;
-        registry.register(Box::new(breaker_open.clone()))?;
-        Ok(Self {
+        let metrics = Self {
             calls: counter(
                 "mcp_tool_calls_total",
                 "Tool calls ended.",
@@ -67,7 +72,7 @@ impl Metrics {
                 "Time to the answer.",
                 &["sidecar", "tool"],
             )?,
-            in_flight,
+            in_flight: IntGauge::new("mcp_tool_calls_in_flight", "Tool calls being worked on.")?,
             upstream: counter(
                 "mcp_upstream_requests_total",
                 "Attempts at the provider.",
@@ -78,9 +83,13 @@ impl Metrics {
                 "Time of an attempt.",
                 &["provider"],
             )?,
-            breaker_open,
-            registry,
-        })
+            breaker_open: IntGaugeVec::new(breaker, &["provider"])?,
+            registry: registry.clone(),
+        };
+        registry.register(Box::new(metrics.upstream.clone()))?;
+        registry.register(Box::new(metrics.upstream_duration.clone()))?;
+        registry.register(Box::new(metrics.breaker_open.clone()))?;
+        Ok(metrics)
     }
 
     /// Where a sidecar registers metrics of its own.

@@ -4,20 +4,18 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow, ensure};
 use reqwest::{StatusCode, Url, header, redirect};
-use tokio::{
-    sync::{Semaphore, SemaphorePermit},
-    time::Instant,
-};
+use tokio::time::Instant;
 
 mod breaker;
+mod gate;
 mod outgoing;
 mod retry;
 
+pub(crate) use gate::{Attempt, Gate, Setback};
 pub use outgoing::{Outgoing, Reply};
+pub(crate) use retry::jittered;
 
 use crate::{call::Call, error::ToolError, metrics::Metrics, redact::Redactor};
-use breaker::Breaker;
-use retry::{Budget, backoff};
 
 /// How a provider is treated.
 #[derive(Debug, Clone, Copy)]
@@ -54,36 +52,17 @@ impl Default for Policy {
 
 /// A `Retry-After` beyond a day is taken for a day.
 const LONGEST_WAIT: Duration = Duration::from_hours(24);
-const LONGEST_QUEUE: Duration = Duration::from_millis(250);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A client for one provider. Cheap to clone; clones share limits and breaker.
 #[derive(Clone)]
 pub struct Provider(Arc<Inner>);
 
 struct Inner {
-    name: &'static str,
     base_url: Url,
     http: reqwest::Client,
-    policy: Policy,
-    places: Semaphore,
-    breaker: Breaker,
-    budget: Budget,
-    metrics: Metrics,
+    gate: Gate,
     redactor: Redactor,
-}
-
-/// What one attempt came to.
-enum Attempt {
-    /// An answer for the sidecar to judge.
-    Done(Reply),
-    /// Not done; `is_safe`: surely nothing happened there, so any request may be repeated.
-    Again {
-        error: ToolError,
-        is_safe: bool,
-        outcome: &'static str,
-    },
-    /// Repeating is of no use.
-    Never(ToolError),
 }
 
 impl Provider {
@@ -98,30 +77,12 @@ impl Provider {
         policy: Policy,
         metrics: &Metrics,
     ) -> anyhow::Result<Self> {
-        // An error means that one is installed already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let base_url: Url = base_url
-            .parse()
-            .with_context(|| format!("the base URL of {name}"))?;
-        let is_plain =
-            matches!(base_url.scheme(), "http" | "https") && !base_url.cannot_be_a_base();
-        ensure!(is_plain, "the base URL of {name} must be http or https");
-        let http = reqwest::Client::builder()
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .connect_timeout(Duration::from_secs(3))
-            .timeout(policy.attempt_timeout)
-            .user_agent(concat!("event-planner/", env!("CARGO_PKG_VERSION")))
-            .build()?;
+        let base_url = checked_url(name, base_url)?;
+        let http = http_client(policy.attempt_timeout)?;
         Ok(Self(Arc::new(Inner {
-            name,
             base_url,
             http,
-            policy,
-            places: Semaphore::new(policy.at_once),
-            breaker: Breaker::new(policy.failures, policy.pause),
-            budget: Budget::default(),
-            metrics: metrics.clone(),
+            gate: Gate::new(name, policy, metrics),
             redactor: Redactor::default(),
         })))
     }
@@ -133,124 +94,104 @@ impl Provider {
     /// `RATE_LIMITED` with the provider's `Retry-After`; `UNAVAILABLE` when it is away, fails or is left alone;
     /// `TIMEOUT` at the deadline; `REFUSED` for an answer over the limit.
     pub async fn send(&self, call: &Call, request: Outgoing) -> Result<Reply, ToolError> {
+        self.send_by(call.deadline, request).await
+    }
+
+    /// As [`send`](Self::send), where there is a deadline but no call of a tool.
+    pub(crate) async fn send_by(
+        &self,
+        deadline: Instant,
+        request: Outgoing,
+    ) -> Result<Reply, ToolError> {
         let inner = &*self.0;
-        let _place = inner.place(call).await?;
-        inner.budget.earn();
-        let mut attempt = 1;
-        loop {
-            inner.breaker.admit().map_err(|wait| {
-                inner.count("breaker_open");
-                ToolError::unavailable(format!("{} is left alone after failures", inner.name), wait)
-            })?;
-            let (error, is_safe) = match inner.attempt(call, &request).await {
-                Attempt::Done(reply) => return Ok(reply),
-                Attempt::Never(error) => return Err(error),
-                Attempt::Again { error, is_safe, .. } => (error, is_safe),
-            };
-            let wait = error
-                .retry_after
-                .filter(|_| is_safe)
-                .unwrap_or_else(|| backoff(attempt));
-            let may_repeat = is_safe || request.is_repeatable();
-            let has_time = call.remaining() > wait + Duration::from_millis(50);
-            if !may_repeat || attempt >= inner.policy.attempts || !has_time || !inner.budget.spend()
-            {
-                return Err(error);
-            }
-            tokio::time::sleep(wait).await;
-            attempt += 1;
-        }
+        inner
+            .gate
+            .pass(deadline, request.is_repeatable(), || {
+                inner.exchange(&request)
+            })
+            .await
     }
 }
 
+/// An address from the settings.
+pub(crate) fn checked_url(name: &str, url: &str) -> anyhow::Result<Url> {
+    let url: Url = url
+        .parse()
+        .with_context(|| format!("the base URL of {name}"))?;
+    let is_plain = matches!(url.scheme(), "http" | "https") && !url.cannot_be_a_base();
+    ensure!(is_plain, "the base URL of {name} must be http or https");
+    Ok(url)
+}
+
+/// The one kind of HTTP client: no redirects, no proxy from the environment, rustls with ring.
+pub(crate) fn http_client(timeout: Duration) -> reqwest::Result<reqwest::Client> {
+    // An error means that one is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(timeout)
+        .user_agent(concat!("event-planner/", env!("CARGO_PKG_VERSION")))
+        .build()
+}
+
+/// Seconds of a `Retry-After` header.
+pub(crate) fn retry_after(headers: &header::HeaderMap) -> Option<Duration> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
+    let seconds = text.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(LONGEST_WAIT))
+}
+
 impl Inner {
-    async fn place(&self, call: &Call) -> Result<SemaphorePermit<'_>, ToolError> {
-        let longest = LONGEST_QUEUE.min(call.remaining());
-        let place = tokio::time::timeout(longest, self.places.acquire()).await;
-        place.ok().and_then(Result::ok).ok_or_else(|| {
-            self.count("full");
-            ToolError::unavailable(
-                format!("too many requests to {} at once", self.name),
-                Duration::from_secs(1),
-            )
-        })
-    }
-
-    /// One attempt, counted, and told to the breaker. Cut off at the call's deadline.
-    async fn attempt(&self, call: &Call, request: &Outgoing) -> Attempt {
-        let begun = Instant::now();
-        let told = self.breaker.begun();
-        let ended = tokio::time::timeout_at(call.deadline, self.exchange(request)).await;
-        let ended = ended.unwrap_or_else(|_| Attempt::Again {
-            error: ToolError::timeout(),
-            is_safe: false,
-            outcome: "cut_off",
-        });
-        let (outcome, is_healthy) = match &ended {
-            Attempt::Done(reply) if reply.status.is_success() => ("ok", true),
-            Attempt::Done(_) => ("refused", true),
-            Attempt::Never(_) => ("too_large", true),
-            Attempt::Again { outcome, .. } => (*outcome, *outcome == "rate_limited"),
-        };
-        if is_healthy || outcome != "cut_off" || begun.elapsed() >= self.policy.patience {
-            told.end(is_healthy);
-        }
-        self.count(outcome);
-        let seconds = begun.elapsed().as_secs_f64();
-        self.metrics
-            .upstream_duration
-            .with_label_values(&[self.name])
-            .observe(seconds);
-        self.metrics
-            .breaker_open
-            .with_label_values(&[self.name])
-            .set(i64::from(self.breaker.is_open()));
-        ended
-    }
-
-    async fn exchange(&self, request: &Outgoing) -> Attempt {
+    async fn exchange(&self, request: &Outgoing) -> Attempt<Reply> {
         let response = match request.build(&self.http, &self.base_url).send().await {
             Ok(response) => response,
             Err(error) => return self.lost(error),
         };
         let (status, headers) = (response.status(), response.headers().clone());
-        let wait = headers
-            .get(header::RETRY_AFTER)
-            .and_then(|value| value.to_str().ok()?.trim().parse().ok());
-        let wait = wait.map(|seconds: u64| Duration::from_secs(seconds).min(LONGEST_WAIT));
-        if status == StatusCode::TOO_MANY_REQUESTS {
-            let error = ToolError::rate_limited(wait.unwrap_or(Duration::from_secs(1)));
-            return Attempt::Again {
-                error,
-                is_safe: true,
-                outcome: "rate_limited",
-            };
-        }
-        if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT {
-            let message = format!("{} answered {}", self.name, status.as_u16());
-            let mut error = ToolError::unavailable(message, wait.unwrap_or(Duration::from_secs(1)));
-            error.cause = Some(anyhow!("{} {status}", self.name));
-            return Attempt::Again {
-                error,
-                is_safe: false,
-                outcome: "failed",
-            };
+        if !request.takes(&headers)
+            && let Some(setback) = self.failure(status, retry_after(&headers))
+        {
+            return Attempt::Again(setback);
         }
         match self.read(response).await {
-            Ok(Some(body)) => Attempt::Done(Reply {
-                status,
-                headers,
-                body,
-            }),
-            Ok(None) => {
-                let limit = self.policy.response_limit;
-                Attempt::Never(ToolError::refused(format!(
-                    "{} answered with more than {limit} bytes",
-                    self.name
-                )))
-            }
+            Ok(Some(body)) => Attempt::Done(
+                Reply {
+                    status,
+                    headers,
+                    body,
+                },
+                if status.is_success() { "ok" } else { "refused" },
+            ),
+            Ok(None) => Attempt::Never(self.gate.too_large(), "too_large"),
             Err(error) => self.lost(error),
         }
+    }
+
+    /// What a status says by itself, if that is no answer.
+    fn failure(&self, status: StatusCode, wait: Option<Duration>) -> Option<Setback> {
+        let name = self.gate.name;
+        let shown_wait = wait.unwrap_or(Duration::from_secs(1));
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            return Some(Setback {
+                error: ToolError::rate_limited(shown_wait),
+                is_safe: true,
+                wait: Some(shown_wait),
+                outcome: "rate_limited",
+            });
+        }
+        if !status.is_server_error() && status != StatusCode::REQUEST_TIMEOUT {
+            return None;
+        }
+        let message = format!("{name} answered {}", status.as_u16());
+        Some(Setback {
+            error: ToolError::unavailable(message, shown_wait)
+                .with_cause(anyhow!("{name} {status}")),
+            is_safe: false,
+            wait,
+            outcome: "failed",
+        })
     }
 
     /// The body, or nothing when it is over the limit: reading stops there.
@@ -260,7 +201,7 @@ impl Inner {
     ) -> Result<Option<Vec<u8>>, reqwest::Error> {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await? {
-            if body.len() + chunk.len() > self.policy.response_limit {
+            if body.len() + chunk.len() > self.gate.policy.response_limit {
                 return Ok(None);
             }
             body.extend_from_slice(&chunk);
@@ -269,33 +210,23 @@ impl Inner {
     }
 
     /// No answer, or only a part. The address may hold ids and keys, so it is left out of the cause.
-    fn lost(&self, error: reqwest::Error) -> Attempt {
+    fn lost<T>(&self, error: reqwest::Error) -> Attempt<T> {
         let (is_safe, is_late) = (error.is_connect(), error.is_timeout());
         let cause = anyhow::Error::new(error.without_url());
-        let cause = anyhow!(
-            "{}: {}",
-            self.name,
-            self.redactor.text(&format!("{cause:#}"))
-        );
-        let message = format!("{} is not reachable right now", self.name);
-        let error = ToolError::unavailable(message, Duration::from_secs(1)).with_cause(cause);
-        Attempt::Again {
-            error,
+        let name = self.gate.name;
+        let cause = anyhow!("{name}: {}", self.redactor.text(&format!("{cause:#}")));
+        let message = format!("{name} is not reachable right now");
+        Attempt::Again(Setback {
+            error: ToolError::unavailable(message, Duration::from_secs(1)).with_cause(cause),
             is_safe,
+            wait: None,
             outcome: if is_late { "timeout" } else { "lost" },
-        }
-    }
-
-    fn count(&self, outcome: &str) {
-        self.metrics
-            .upstream
-            .with_label_values(&[self.name, outcome])
-            .inc();
+        })
     }
 }
 
 impl std::fmt::Debug for Provider {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Provider({})", self.0.name)
+        write!(f, "Provider({})", self.0.gate.name)
     }
 }

@@ -22,6 +22,7 @@ pub struct Outgoing {
     basic: Option<(String, SecretString)>,
     body: Body,
     is_repeatable: bool,
+    takes_problems: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -47,6 +48,7 @@ impl Outgoing {
             basic: None,
             body: Body::None,
             is_repeatable,
+            takes_problems: false,
         }
     }
 
@@ -107,6 +109,20 @@ impl Outgoing {
     pub fn repeatable(mut self) -> Self {
         self.is_repeatable = true;
         self
+    }
+
+    /// Problem details (RFC 9457) are an answer whatever their status: for a server whose errors say more than that.
+    pub(crate) fn take_problems(mut self) -> Self {
+        self.takes_problems = true;
+        self
+    }
+
+    /// Whether an answer with these headers is one, whatever its status.
+    pub(super) fn takes(&self, headers: &HeaderMap) -> bool {
+        let media_type = headers.get("content-type");
+        self.takes_problems
+            && media_type
+                .is_some_and(|kind| kind.as_bytes().starts_with(b"application/problem+json"))
     }
 
     pub(super) fn is_repeatable(&self) -> bool {

@@ -46,6 +46,11 @@ pub(super) fn backoff(attempt: u32) -> Duration {
     let longest = FIRST
         .saturating_mul(1 << attempt.clamp(1, 8).saturating_sub(1))
         .min(LONGEST);
+    jittered(longest)
+}
+
+/// Any time up to `longest`, each as likely.
+pub(crate) fn jittered(longest: Duration) -> Duration {
     let mut random = [0; 4];
     // Without randomness there is no jitter, only the longest wait.
     if getrandom::fill(&mut random).is_err() {
