@@ -28,7 +28,7 @@ const PLAN: &str = "EXPLAIN (COSTS OFF) DECLARE c NO SCROLL CURSOR FOR\n";
 const ROWS_LIMIT: usize = 768 * 1024;
 const MOST_COLUMNS: usize = 256;
 
-/// Fetched as they go out.
+/// Rows as they go out.
 pub(crate) struct Fetched {
     pub(crate) columns: Vec<(String, Type)>,
     pub(crate) rows: Vec<Vec<Value>>,
