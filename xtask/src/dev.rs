@@ -15,6 +15,7 @@ use crate::{leftovers, paths, ports, postgres, redis};
 
 const DATABASE: &str = "event_planner";
 const APP_ROLE: &str = "event_planner_app";
+const REPORTING_ROLE: &str = "event_planner_reporting";
 const LOCK: &str = "lock";
 
 /// Servers of yours instead of our own.
@@ -39,6 +40,15 @@ pub(crate) struct Given {
     )]
     pub(crate) database: Option<String>,
 
+    /// The same database as the role `event_planner_reporting`, in the same way.
+    #[arg(
+        long = "reporting-database-url",
+        env = "REPORTING_DATABASE_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub(crate) reporting: Option<String>,
+
     /// A Redis of yours.
     #[arg(
         long = "redis-url",
@@ -55,6 +65,8 @@ pub(crate) struct Servers {
     pub(crate) owner: String,
     /// As the role of the API.
     pub(crate) database: String,
+    /// As the role of the sidecar for SQL.
+    pub(crate) reporting: String,
     pub(crate) redis: String,
 }
 
@@ -125,16 +137,19 @@ pub(crate) fn start(
     state: &State,
     given: &Given,
 ) -> anyhow::Result<Servers> {
-    let (owner, database) = match &given.owner {
-        Some(owner) => {
-            let app = given
-                .database
-                .clone()
-                .unwrap_or_else(|| with_role(owner, APP_ROLE));
-            (owner.clone(), app)
-        }
+    let owner = match &given.owner {
+        Some(owner) => owner.clone(),
         None => own_postgres(stack, checkout, state)?,
     };
+    let own = given.owner.is_none();
+    let as_role = |url: &Option<String>, role| {
+        let url = url.clone().filter(|_| !own);
+        url.unwrap_or_else(|| with_role(&owner, role))
+    };
+    let (database, reporting) = (
+        as_role(&given.database, APP_ROLE),
+        as_role(&given.reporting, REPORTING_ROLE),
+    );
     let redis = match &given.redis {
         Some(url) => url.clone(),
         None => own_redis(stack, checkout, state)?,
@@ -142,6 +157,7 @@ pub(crate) fn start(
     Ok(Servers {
         owner,
         database,
+        reporting,
         redis,
     })
 }
@@ -152,25 +168,22 @@ pub(crate) fn noted(checkout: &Path) -> Option<Servers> {
         let note = paths::dev_state(checkout).join(format!("{name}.port"));
         fs::read_to_string(note).ok()?.trim().parse().ok()
     };
-    let (owner, database) = database_urls(port(postgres::NAME)?);
+    let owner = postgres::superuser_url(port(postgres::NAME)?, DATABASE);
     Some(Servers {
+        database: with_role(&owner, APP_ROLE),
+        reporting: with_role(&owner, REPORTING_ROLE),
         owner,
-        database,
         redis: redis::url(port(redis::NAME)?),
     })
 }
 
-fn own_postgres(
-    stack: &mut Stack,
-    checkout: &Path,
-    state: &State,
-) -> anyhow::Result<(String, String)> {
+fn own_postgres(stack: &mut Stack, checkout: &Path, state: &State) -> anyhow::Result<String> {
     let begin = Instant::now();
     let port = ports::remembered(&state.folder, postgres::NAME)?;
     postgres::start(stack, checkout, &state.folder, port, Keep::Data)?;
     postgres::create_database(port, DATABASE)?;
     done(format_args!("Postgres is ready on port {port}"), begin);
-    Ok(database_urls(port))
+    Ok(postgres::superuser_url(port, DATABASE))
 }
 
 fn own_redis(stack: &mut Stack, checkout: &Path, state: &State) -> anyhow::Result<String> {
@@ -179,12 +192,6 @@ fn own_redis(stack: &mut Stack, checkout: &Path, state: &State) -> anyhow::Resul
     redis::start(stack, checkout, &state.folder, port, Keep::Data)?;
     done(format_args!("Redis is ready on port {port}"), begin);
     Ok(redis::url(port))
-}
-
-fn database_urls(port: u16) -> (String, String) {
-    let owner = postgres::superuser_url(port, DATABASE);
-    let app = with_role(&owner, APP_ROLE);
-    (owner, app)
 }
 
 /// The same address with another role and no password.

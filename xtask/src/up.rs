@@ -9,7 +9,7 @@ use clap::Args;
 
 use crate::dev::{self, Given, Servers, State};
 use crate::process::{Program, StopSignal};
-use crate::processes::{PROCESSES, Process, Settings};
+use crate::processes::{POSTGRES_SIDECAR, PROCESSES, Process, Settings};
 use crate::stack::Stack;
 use crate::terminal::{done, print, say};
 use crate::{api_command, cargo, demo, http, ports, secrets};
@@ -85,7 +85,7 @@ impl Up {
         ready.prepare_database()?;
         let first = stack.len();
         for (process, address) in PROCESSES.iter().zip(&addresses) {
-            ready.start(&mut stack, process, address)?;
+            ready.start(&mut stack, process, address, &addresses)?;
         }
         done("everything is up", begin);
         ready.introduce(&addresses);
@@ -140,14 +140,25 @@ impl Ready<'_> {
         Ok(())
     }
 
-    fn start(&self, stack: &mut Stack, process: &Process, address: &Address) -> anyhow::Result<()> {
+    fn start(
+        &self,
+        stack: &mut Stack,
+        process: &Process,
+        address: &Address,
+        all: &[Address],
+    ) -> anyhow::Result<()> {
         let begin = Instant::now();
         let folder = &self.state.folder;
+        let mut pairs = PROCESSES.iter().zip(all);
+        let sidecar = pairs.find(|(process, _)| process.name == POSTGRES_SIDECAR);
+        let sidecar = sidecar.map_or(0, |(_, address)| address.port);
         let settings = Settings {
             servers: &self.servers,
             port: address.port,
             metrics_port: address.metrics_port,
             service_auth_token: &secrets::remembered(folder, "service-auth-token", "")?,
+            postgres_sidecar_url: &format!("http://127.0.0.1:{sidecar}"),
+            postgres_sidecar_token: &secrets::remembered(folder, "postgres-sidecar-token", "")?,
         };
         let program = self.programs.join(process.package);
         let mut command = Command::new(&program);
@@ -172,7 +183,7 @@ impl Ready<'_> {
     }
 
     fn introduce(&self, addresses: &[Address]) {
-        let row = |name: &str, what: &str| print(format_args!("  {name:<10} {what}"));
+        let row = |name: &str, what: &str| print(format_args!("  {name:<13} {what}"));
         print("");
         for (process, Address { port, metrics_port }) in PROCESSES.iter().zip(addresses) {
             let metrics = format!("(metrics: http://127.0.0.1:{metrics_port}/metrics)");

@@ -1,7 +1,9 @@
 //! The database itself: its walls, and the committed picture of it.
 
+use event_planner_api::money::{Currency, Money};
 use expect_test::expect_file;
 use sqlx::{PgPool, Row, postgres::PgPoolOptions};
+use uuid::Uuid;
 
 use crate::{scene::Scene, support::TestApp};
 
@@ -72,13 +74,14 @@ async fn another_role_sees_only_the_organization_it_has_set(pool: PgPool) {
         (&app.organization_id.to_string(), true),
     ] {
         let mut tx = reporting.begin().await.unwrap();
-        sqlx::query("SELECT set_config('app.organization_id', $1, true)")
-            .bind(organization)
+        // `set_config` is not for this role.
+        let set = format!("SET LOCAL app.organization_id = '{organization}'");
+        sqlx::query(sqlx::AssertSqlSafe(set))
             .execute(&mut *tx)
             .await
             .unwrap();
         for table in ["venues", "events", "bookings", "plans", "audit_entries"] {
-            let sql = format!("SELECT count(*) FROM {table} WHERE organization_id = $1");
+            let sql = format!("SELECT count(*) FROM public.{table} WHERE organization_id = $1");
             let row = sqlx::query(sqlx::AssertSqlSafe(sql))
                 .bind(app.organization_id)
                 .fetch_one(&mut *tx)
@@ -110,5 +113,62 @@ async fn the_application_owns_nothing_and_cannot_rewrite_the_trail(pool: PgPool)
             Some("42501"),
             "{sql}"
         );
+    }
+}
+
+#[sqlx::test]
+async fn reports_count_major_units_as_the_api_does(pool: PgPool) {
+    let letters = || 'A'..='Z';
+    let codes = letters().flat_map(|a| letters().map(move |b| (a, b)));
+    let codes = codes.flat_map(|(a, b)| letters().map(move |c| format!("{a}{b}{c}")));
+    let known: Vec<(String, Currency)> = codes
+        .filter_map(|code| Some((code.clone(), code.parse().ok()?)))
+        .collect();
+    assert!(known.len() > 100);
+    for (code, currency) in known {
+        let text: String = sqlx::query_scalar("SELECT reporting.major_units(1234567, $1)::text")
+            .bind(&code)
+            .fetch_one(&pool)
+            .await
+            .unwrap();
+        let shown = Money::new(1_234_567, currency).to_string();
+        assert_eq!(format!("{text} {code}"), shown.replace(',', ""));
+    }
+}
+
+#[sqlx::test]
+async fn a_reported_budget_is_the_one_of_the_api(pool: PgPool) {
+    let app = TestApp::new(pool.clone()).await;
+    Scene::new(&app, "budget").await;
+    let events: Vec<Uuid> =
+        sqlx::query_scalar("SELECT DISTINCT event_id FROM bookings WHERE organization_id = $1")
+            .bind(app.organization_id)
+            .fetch_all(&pool)
+            .await
+            .unwrap();
+    assert!(!events.is_empty());
+    let sql = "SELECT held_amount, committed_amount, paid_amount, planned_amount FROM reporting.event_budgets
+               WHERE event_id = $1 AND currency = $2";
+    for event in events {
+        let budget = app
+            .owner
+            .get(&format!("/v1/events/{event}/budget"))
+            .await
+            .expect(200);
+        for currency in budget["currencies"].as_array().unwrap() {
+            let row = sqlx::query(sql)
+                .bind(event)
+                .bind(currency["held"]["currency"].as_str().unwrap())
+                .fetch_one(&pool)
+                .await
+                .unwrap();
+            for (index, field) in ["held", "committed", "paid", "planned"]
+                .into_iter()
+                .enumerate()
+            {
+                let reported: Option<i64> = row.get(index);
+                assert_eq!(reported, currency[field]["amount"].as_i64(), "{field}");
+            }
+        }
     }
 }

@@ -37,6 +37,13 @@ WITH tables AS (
            || pg_get_function_result(p.oid) || ';' AS line, '' AS tie
     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
     WHERE n.nspname = 'public' AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')
+), views AS (
+    SELECT '~~' || c.relname AS name, 0 AS part, a.attnum::int AS place,
+           CASE a.attnum WHEN 1 THEN 'VIEW reporting.' || c.relname || ' (' ELSE '    ' END
+           || a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
+           || CASE a.attnum WHEN c.relnatts THEN ');' ELSE ',' END AS line, '' AS tie
+    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+    WHERE c.relnamespace = 'reporting'::regnamespace AND c.relkind = 'v'
 ), framed AS (
     SELECT name, 0 AS part, 0 AS place, 'TABLE ' || name || ' (' AS line, '' AS tie FROM tables
     UNION ALL SELECT name, 3, 0, ');', '' FROM tables
@@ -44,6 +51,7 @@ WITH tables AS (
 )
 SELECT line FROM (
     TABLE columns UNION ALL TABLE constraints UNION ALL TABLE indexes UNION ALL TABLE triggers
-    UNION ALL TABLE policies UNION ALL TABLE functions UNION ALL TABLE framed
+    UNION ALL TABLE policies UNION ALL TABLE functions
+    UNION ALL TABLE views UNION ALL TABLE framed
 ) lines (name, part, place, line, tie)
 ORDER BY name COLLATE "C", part, place, tie COLLATE "C", line COLLATE "C"
