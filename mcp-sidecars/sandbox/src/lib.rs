@@ -22,14 +22,27 @@ pub use world::{Provider, World};
 use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context;
-use axum::{Router, middleware};
+use axum::{
+    RequestExt, Router,
+    extract::{DefaultBodyLimit, Request},
+    http::StatusCode,
+    middleware::{self, Next},
+    response::Response,
+};
 use clap::Parser;
 use tokio::net::TcpListener;
+
+/// Largest request body for a provider, in bytes.
+const BODY_LIMIT: usize = 64 * 1024 * 1024;
 
 /// The whole sandbox: providers under `/google`, `/slack`, `/stripe` and `/twilio`, control under `/sandbox`, the page at `/`.
 pub fn router(world: &Arc<World>) -> Router {
     let behind = |provider: Provider, routes: Router<Arc<World>>| {
         let watched = routes
+            .fallback(async move || faults::own(provider, StatusCode::NOT_FOUND))
+            .method_not_allowed_fallback(async move || {
+                faults::own(provider, StatusCode::METHOD_NOT_ALLOWED)
+            })
             .layer(middleware::from_fn_with_state(
                 (Arc::clone(world), provider),
                 faults::apply,
@@ -37,9 +50,12 @@ pub fn router(world: &Arc<World>) -> Router {
             .layer(middleware::from_fn_with_state(
                 (Arc::clone(world), provider),
                 journal::keep,
-            ));
+            ))
+            .layer(middleware::from_fn(within_limit))
+            .layer(DefaultBodyLimit::max(BODY_LIMIT));
         Router::new().nest(&format!("/{}", provider.as_str()), watched)
     };
+    twilio::resume(world);
     Router::new()
         .merge(behind(Provider::Google, google::routes()))
         .merge(behind(Provider::Slack, slack::routes()))
@@ -48,6 +64,11 @@ pub fn router(world: &Arc<World>) -> Router {
         .merge(control::routes())
         .merge(page::routes())
         .with_state(Arc::clone(world))
+}
+
+/// Holds every reader of the body to the limit, not only the extractors.
+async fn within_limit(request: Request, next: Next) -> Response {
+    next.run(request.with_limited_body()).await
 }
 
 /// A sandbox on a free port of this machine, for tests. It ends with the runtime.

@@ -85,14 +85,20 @@ fn asset(media_type: &'static str, text: &'static str) -> impl IntoResponse {
     )
 }
 
-/// Server-sent events: one whenever anything changed.
+/// Server-sent events: one whenever anything changed, until the sandbox stops.
 async fn changes(
     State(world): State<Arc<World>>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let changes = stream::unfold(world.journal.changes(), |mut changes| async {
-        changes.changed().await.ok()?;
-        let count = changes.borrow_and_update().to_string();
-        Some((Ok(Event::default().data(count)), changes))
-    });
+    let changes = stream::unfold(
+        (world.journal.changes(), world),
+        |(mut changes, world)| async {
+            tokio::select! {
+                changed = changes.changed() => changed.ok()?,
+                () = world.stopped() => return None,
+            }
+            let count = changes.borrow_and_update().to_string();
+            Some((Ok(Event::default().data(count)), (changes, world)))
+        },
+    );
     Sse::new(changes).keep_alive(KeepAlive::default())
 }
