@@ -51,7 +51,9 @@ fn wait(world: &World, sid: &str) -> Option<Duration> {
     let things = world.things();
     let message = things.twilio.messages.iter().find(|it| it.sid == sid)?;
     next(message)?;
-    let until = message.send_at.filter(|_| message.status == Status::Scheduled);
+    let until = message
+        .send_at
+        .filter(|_| message.status == Status::Scheduled);
     let left = until.and_then(|at| Duration::try_from(at.duration_since(now)).ok());
     Some(left.unwrap_or(STEP))
 }
