@@ -131,22 +131,26 @@ impl Provider {
     ///
     /// # Errors
     /// `RATE_LIMITED` with the provider's `Retry-After`; `UNAVAILABLE` when it is away, fails or is left alone;
-    /// `TIMEOUT` at the deadline; `REFUSED` for an answer over the limit.
+    /// `TIMEOUT` at the deadline; `REFUSED` for an answer over the limit. Each says whether the request was surely not
+    /// carried out.
     pub async fn send(&self, call: &Call, request: Outgoing) -> Result<Reply, ToolError> {
         let inner = &*self.0;
         let _place = inner.place(call).await?;
         inner.budget.earn();
         let mut attempt = 1;
+        let mut is_undone = true;
         loop {
             inner.breaker.admit().map_err(|wait| {
                 inner.count("breaker_open");
                 ToolError::unavailable(format!("{} is left alone after failures", inner.name), wait)
+                    .undone(is_undone)
             })?;
             let (error, is_safe) = match inner.attempt(call, &request).await {
                 Attempt::Done(reply) => return Ok(reply),
                 Attempt::Never(error) => return Err(error),
                 Attempt::Again { error, is_safe, .. } => (error, is_safe),
             };
+            is_undone &= is_safe;
             let wait = error
                 .retry_after
                 .filter(|_| is_safe)
@@ -155,7 +159,7 @@ impl Provider {
             let has_time = call.remaining() > wait + Duration::from_millis(50);
             if !may_repeat || attempt >= inner.policy.attempts || !has_time || !inner.budget.spend()
             {
-                return Err(error);
+                return Err(error.undone(is_undone));
             }
             tokio::time::sleep(wait).await;
             attempt += 1;
@@ -173,6 +177,7 @@ impl Inner {
                 format!("too many requests to {} at once", self.name),
                 Duration::from_secs(1),
             )
+            .undone(true)
         })
     }
 
