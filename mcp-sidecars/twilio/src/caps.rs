@@ -76,7 +76,7 @@ mod tests {
         tokio::time::advance(Duration::from_secs(40)).await;
         assert_eq!(wait(&caps), None);
         tokio::time::advance(MINUTE).await;
-        assert_eq!(wait(&caps), Some(DAY - 2 * MINUTE));
+        assert_eq!(wait(&caps), Some(DAY.saturating_sub(2 * MINUTE)));
         tokio::time::advance(DAY).await;
         assert_eq!(wait(&caps), None);
         assert_eq!(wait(&Caps::new(5, 0)), Some(DAY));

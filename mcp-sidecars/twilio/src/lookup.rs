@@ -14,10 +14,10 @@ use crate::twilio::Twilio;
 #[serde(deny_unknown_fields)]
 struct LookupNumber {
     /// A phone number in E.164 (+14155550100), or as it is written in `country`.
-    #[validate(custom(function = number))]
+    #[validate(custom(function = check_number))]
     number: String,
     /// ISO 3166-1 code of the country, such as GB, for a number without its country code.
-    #[validate(custom(function = country))]
+    #[validate(custom(function = check_country))]
     country: Option<String>,
     /// Also whether it is a mobile, a landline or else: Twilio charges for that.
     #[serde(default)]
@@ -26,7 +26,7 @@ struct LookupNumber {
 
 /// What is known of a number.
 #[derive(Debug, Serialize, JsonSchema)]
-struct Number {
+struct Found {
     /// Whether such a number can exist; not whether anybody answers.
     valid: bool,
     /// In E.164: what `send_sms` takes.
@@ -71,7 +71,7 @@ pub(crate) fn add(tools: Tools, twilio: &Arc<Twilio>) -> anyhow::Result<Tools> {
     tools.with(tool.read_only())
 }
 
-async fn lookup(twilio: &Twilio, call: &Call, asked: LookupNumber) -> Result<Number, ToolError> {
+async fn lookup(twilio: &Twilio, call: &Call, asked: LookupNumber) -> Result<Found, ToolError> {
     let access = twilio.access(call)?;
     let mut request = Outgoing::new(Method::GET, ["v2", "PhoneNumbers", &asked.number]);
     if let Some(country) = asked.country {
@@ -84,7 +84,7 @@ async fn lookup(twilio: &Twilio, call: &Call, asked: LookupNumber) -> Result<Num
     let (line_type, carrier) = found
         .line_type_intelligence
         .map_or((None, None), |line| (line.kind, line.carrier_name));
-    Ok(Number {
+    Ok(Found {
         valid: found.valid,
         number: found.phone_number.filter(|_| found.valid),
         national_format: found.national_format,
@@ -95,7 +95,7 @@ async fn lookup(twilio: &Twilio, call: &Call, asked: LookupNumber) -> Result<Num
     })
 }
 
-fn number(text: &str) -> Result<(), ValidationError> {
+fn check_number(text: &str) -> Result<(), ValidationError> {
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     let is_plain = text
         .chars()
@@ -108,7 +108,7 @@ fn number(text: &str) -> Result<(), ValidationError> {
     Err(error)
 }
 
-fn country(text: &str) -> Result<(), ValidationError> {
+fn check_country(text: &str) -> Result<(), ValidationError> {
     if text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase()) {
         return Ok(());
     }

@@ -30,7 +30,7 @@ pub(crate) struct Message {
     pub(crate) updated_at: Option<Timestamp>,
     /// Why it was not delivered: Twilio's code, such as 30003 for a phone that is off.
     pub(crate) error_code: Option<u32>,
-    pub(crate) error_message: Option<String>,
+    pub(crate) error_reason: Option<String>,
     /// What it cost, as a decimal number; known some time after it was sent.
     pub(crate) price: Option<String>,
     /// ISO 4217.
@@ -83,7 +83,7 @@ impl From<Resource> for Message {
             sent_at: resource.date_sent,
             updated_at: resource.date_updated,
             error_code: resource.error_code,
-            error_message: resource.error_message,
+            error_reason: resource.error_message,
             price_currency: price.as_ref().and(resource.price_unit),
             // Twilio writes what it takes from the balance.
             price: price.map(|price| price.trim_start_matches('-').to_owned()),

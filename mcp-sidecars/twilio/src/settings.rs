@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::{numbers::is_e164, twilio::is_sid};
 
 #[derive(Debug, Clone, Args)]
+#[group(id = "twilio")]
 pub struct Settings {
     /// Address of Twilio's REST API.
     #[arg(long, env, default_value = "https://api.twilio.com")]

@@ -40,7 +40,7 @@ struct ListMessages {
     #[serde(default)]
     limit: Limit,
     /// `next_cursor` of the page before, with the same filters and limit.
-    #[validate(custom(function = cursor))]
+    #[validate(custom(function = check_cursor))]
     cursor: Option<String>,
 }
 
@@ -196,10 +196,10 @@ fn next(uri: &str) -> Option<String> {
             .map(|(_, value)| value.into_owned())
     };
     let found = format!("{}.{}", value("Page")?, value("PageToken")?);
-    cursor(&found).is_ok().then_some(found)
+    check_cursor(&found).is_ok().then_some(found)
 }
 
-fn cursor(text: &str) -> Result<(), ValidationError> {
+fn check_cursor(text: &str) -> Result<(), ValidationError> {
     let is_ours = text.split_once('.').is_some_and(|(page, token)| {
         (1..=9).contains(&page.len())
             && page.bytes().all(|byte| byte.is_ascii_digit())

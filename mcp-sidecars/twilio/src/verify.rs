@@ -28,7 +28,7 @@ struct StartVerification {
     #[validate(length(min = 1, max = 255))]
     idempotency_key: String,
     /// Language of the message, such as de or pt-BR; by the number's country without it.
-    #[validate(custom(function = locale))]
+    #[validate(custom(function = check_locale))]
     locale: Option<String>,
     /// The Verify service `VA…`: only for a connected account.
     service_id: Option<String>,
@@ -46,7 +46,7 @@ struct CheckVerification {
     #[validate(custom(function = e164))]
     to: String,
     /// The code that the person has told, 4 to 10 digits.
-    #[validate(custom(function = digits))]
+    #[validate(custom(function = check_code))]
     code: String,
     /// The Verify service `VA…`: only for a connected account.
     service_id: Option<String>,
@@ -264,7 +264,7 @@ fn in_words(mut error: ToolError, what: &str) -> ToolError {
     error
 }
 
-fn digits(text: &str) -> Result<(), ValidationError> {
+fn check_code(text: &str) -> Result<(), ValidationError> {
     if (4..=10).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Ok(());
     }
@@ -273,7 +273,7 @@ fn digits(text: &str) -> Result<(), ValidationError> {
     Err(error)
 }
 
-fn locale(text: &str) -> Result<(), ValidationError> {
+fn check_locale(text: &str) -> Result<(), ValidationError> {
     let is_tag = (2..=10).contains(&text.len())
         && text
             .bytes()
