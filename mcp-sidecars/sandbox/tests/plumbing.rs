@@ -1,5 +1,7 @@
 //! What all providers share: switches, journal, limits, unknown paths, the page. Tried on Twilio, over real HTTP.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::time::{Duration, Instant};
 
 use event_planner_sandbox::{Fault, Misbehaviour, Provider, Sandbox};

@@ -1,4 +1,4 @@
-//! Status callbacks: POSTed to the message's `StatusCallback`, signed, and repeated as its fragment says.
+//! Status callbacks: sent by POST to the message's `StatusCallback`, signed, and repeated as its fragment says.
 
 use std::{
     sync::{Arc, LazyLock},

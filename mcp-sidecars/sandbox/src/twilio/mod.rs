@@ -19,6 +19,7 @@ mod callback;
 mod delivery;
 mod entry;
 mod inbound;
+mod listing;
 mod lookups;
 mod message;
 mod messages;
@@ -120,7 +121,7 @@ pub(crate) fn routes() -> Router<Arc<World>> {
         .route(account, get(messages::account))
         .route(
             &format!("{account}/Messages.json"),
-            get(messages::list).post(messages::create),
+            get(listing::list).post(messages::create),
         )
         .route(
             &format!("{account}/Messages/{{sid}}"),

@@ -214,7 +214,7 @@ async fn forty_bad_days_send_forty_messages_once_each() {
         .map(|message| &message["body"])
         .collect();
     assert_eq!(bodies.len(), 40);
-    bodies.sort_by_key(|body| body.to_string());
+    bodies.sort_by_key(ToString::to_string);
     bodies.dedup();
     assert_eq!(bodies.len(), 40);
 }
