@@ -22,7 +22,13 @@ pub use world::{Provider, World};
 use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context;
-use axum::{Router, middleware};
+use axum::{
+    RequestExt, Router,
+    extract::{Request, State},
+    http::StatusCode,
+    middleware::{self, Next},
+    response::Response,
+};
 use clap::Parser;
 use tokio::net::TcpListener;
 
@@ -30,6 +36,10 @@ use tokio::net::TcpListener;
 pub fn router(world: &Arc<World>) -> Router {
     let behind = |provider: Provider, routes: Router<Arc<World>>| {
         let watched = routes
+            .fallback(async move || faults::own(provider, StatusCode::NOT_FOUND))
+            .method_not_allowed_fallback(async move || {
+                faults::own(provider, StatusCode::METHOD_NOT_ALLOWED)
+            })
             .layer(middleware::from_fn_with_state(
                 (Arc::clone(world), provider),
                 faults::apply,
@@ -37,9 +47,11 @@ pub fn router(world: &Arc<World>) -> Router {
             .layer(middleware::from_fn_with_state(
                 (Arc::clone(world), provider),
                 journal::keep,
-            ));
+            ))
+            .layer(middleware::from_fn_with_state(provider, within_limit));
         Router::new().nest(&format!("/{}", provider.as_str()), watched)
     };
+    twilio::resume(world);
     Router::new()
         .merge(behind(Provider::Google, google::routes()))
         .merge(behind(Provider::Slack, slack::routes()))
@@ -48,6 +60,15 @@ pub fn router(world: &Arc<World>) -> Router {
         .merge(control::routes())
         .merge(page::routes())
         .with_state(Arc::clone(world))
+}
+
+/// Holds every reader of the body to axum's limit of 2 MB, not only the extractors. Files for Drive may be larger:
+/// there, what reads a stream has its own limit.
+async fn within_limit(State(provider): State<Provider>, request: Request, next: Next) -> Response {
+    if provider == Provider::Google {
+        return next.run(request).await;
+    }
+    next.run(request.with_limited_body()).await
 }
 
 /// A sandbox on a free port of this machine, for tests. It ends with the runtime.
