@@ -8,6 +8,7 @@ use secrecy::SecretString;
 
 /// What the Slack sidecar can be told.
 #[derive(Debug, Clone, Args)]
+#[group(id = "slack")]
 pub struct Settings {
     /// The Web API; the sandbox's is <http://127.0.0.1:3020/slack/api>.
     #[arg(long, env, default_value = "https://slack.com/api")]

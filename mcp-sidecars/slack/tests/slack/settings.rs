@@ -4,7 +4,7 @@ use mcp_kit::{Account, Code, Failure};
 use serde_json::json;
 
 use crate::support::{
-    BOT_TOKEN, EVENTS, EXPIRED_TOKEN, client, client_with, code, count, message, ok, refused,
+    BOT_TOKEN, EVENTS, EXPIRED_TOKEN, client, client_with, code, count, http, message, ok, refused,
 };
 
 #[tokio::test]
@@ -127,12 +127,7 @@ async fn a_whole_channel_is_notified_only_if_setting_and_caller_say_so() {
         "{}/api/conversations.history?channel={EVENTS}",
         sandbox.url("slack")
     );
-    let raw = reqwest::Client::new()
-        .get(url)
-        .bearer_auth(BOT_TOKEN)
-        .send()
-        .await
-        .unwrap();
+    let raw = http().get(url).bearer_auth(BOT_TOKEN).send().await.unwrap();
     let raw = raw.text().await.unwrap();
     assert!(
         raw.contains("<!channel> now") && raw.contains("&lt;!here&gt;"),

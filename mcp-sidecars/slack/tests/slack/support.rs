@@ -60,10 +60,20 @@ pub async fn code(client: &Client, tool: &str, arguments: Value) -> (Code, Strin
     )
 }
 
+pub fn http() -> reqwest::Client {
+    // An error means that one is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
+}
+
+pub async fn get(url: &str) -> String {
+    http().get(url).send().await.unwrap().text().await.unwrap()
+}
+
 /// How many there are at Slack.
 pub async fn count(sandbox: &Sandbox, thing: &str) -> u64 {
     let url = format!("{}/sandbox/counts", sandbox.world.base_url);
-    let text = reqwest::get(url).await.unwrap().text().await.unwrap();
+    let text = get(&url).await;
     let counts: Value = serde_json::from_str(&text).unwrap();
     counts["slack"][thing].as_u64().unwrap()
 }
