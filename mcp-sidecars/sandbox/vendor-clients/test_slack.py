@@ -187,6 +187,16 @@ def test_scheduled_messages_appear_when_their_time_comes():
     assert slack.chat_scheduledMessages_list()["scheduled_messages"] == []
 
 
+def test_no_more_than_thirty_are_scheduled_for_five_minutes():
+    slack = client()
+    at = int(time.time()) + 3600
+    for second in range(30):
+        slack.chat_scheduleMessage(channel=EVENTS, text="x", post_at=at + second)
+    response = error_of(slack.chat_scheduleMessage, channel=EVENTS, text="x", post_at=at + 60)
+    assert response["error"] == "restricted_too_many"
+    slack.chat_scheduleMessage(channel=PLANNING, text="x", post_at=at)
+
+
 def test_channels_are_listed_in_pages_and_by_type():
     slack = client()
     names = []

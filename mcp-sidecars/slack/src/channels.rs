@@ -1,4 +1,4 @@
-//! Channels: which may be used, the list, and new ones.
+//! Channels: which may be used, and the list.
 
 use std::{
     collections::HashMap,
@@ -6,27 +6,18 @@ use std::{
     time::Duration,
 };
 
-use mcp_kit::{Call, Code, Limit, Page, ToolError};
+use mcp_kit::{Call, Limit, Page, ToolError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use tokio::time::Instant;
-use validator::{Validate, ValidationError};
+use validator::Validate;
 
-use crate::{
-    error::provider_code,
-    ledger::Turn,
-    search::Next,
-    text::{incoming, is_user_id},
-    workspace::Workspace,
-};
+use crate::{search::Next, text::incoming, workspace::Workspace};
 
 const BOTH: &str = "public_channel,private_channel";
 const KEPT: Duration = Duration::from_mins(1);
 const MOST_KEPT: usize = 1_000;
 const MOST_PAGES: usize = 10;
-/// A channel as old as that was not created by a call that is repeated now.
-const DAY: i64 = 24 * 3600;
 
 /// By account and by what the caller wrote.
 type Known = HashMap<(Arc<str>, String), (Instant, Channel)>;
@@ -50,9 +41,9 @@ pub(crate) struct Channel {
     #[serde(default)]
     pub is_member: bool,
     #[serde(default)]
-    created: i64,
+    pub created: i64,
     #[serde(default)]
-    creator: String,
+    pub creator: String,
     #[serde(default)]
     num_members: Option<u32>,
     #[serde(default)]
@@ -72,8 +63,8 @@ struct Listed {
 }
 
 #[derive(Deserialize)]
-struct One {
-    channel: Channel,
+pub(crate) struct One {
+    pub channel: Channel,
 }
 
 impl Directory {
@@ -87,6 +78,11 @@ impl Directory {
                 .collect(),
             known: Mutex::default(),
         }
+    }
+
+    /// Whether a new channel of that name could be used.
+    pub fn allows_name(&self, name: &str) -> bool {
+        self.allowed.is_empty() || self.allowed.iter().any(|entry| entry == name)
     }
 
     fn is_allowed(&self, channel: &Channel) -> bool {
@@ -155,7 +151,7 @@ impl Workspace {
     }
 
     /// A channel that the bot is a member of, by name.
-    async fn own_channel(&self, call: &Call, name: &str) -> Result<Option<Channel>, ToolError> {
+    pub async fn own_channel(&self, call: &Call, name: &str) -> Result<Option<Channel>, ToolError> {
         let mut cursor = None;
         for _ in 0..MOST_PAGES {
             let mut arguments = vec![
@@ -257,157 +253,4 @@ pub(crate) async fn list_channels(
         items: items.collect(),
         next_cursor: Next::cursor(listed.response_metadata),
     })
-}
-
-#[derive(Serialize, Deserialize, JsonSchema, Validate)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct CreateChannel {
-    /// Letters in lower case, digits, `-` and `_`; unique in the workspace for ever.
-    #[validate(length(min = 1, max = 80), custom(function = "channel_name"))]
-    name: String,
-    /// Only people who are invited see it.
-    #[serde(default)]
-    is_private: bool,
-    /// What the channel is for, at most 250 characters.
-    #[validate(length(min = 1, max = 250))]
-    topic: Option<String>,
-    /// Ids of people (`U…`) to invite.
-    #[serde(default)]
-    #[validate(length(max = 100), custom(function = "user_ids"))]
-    invite: Vec<String>,
-    /// Any text, unique for this channel; the same call with it again creates nothing more.
-    #[validate(length(min = 1, max = 200))]
-    idempotency_key: Option<String>,
-    /// Only say what would be done.
-    #[serde(default)]
-    dry_run: bool,
-}
-
-#[derive(Serialize, Deserialize, JsonSchema)]
-pub(crate) struct CreatedChannel {
-    /// Missing in a dry run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    channel_id: Option<String>,
-    name: String,
-    is_private: bool,
-    /// It was there from an earlier call with this key.
-    replayed: bool,
-    dry_run: bool,
-}
-
-fn channel_name(name: &str) -> Result<(), ValidationError> {
-    let is_plain =
-        |char: char| char.is_alphanumeric() && !char.is_uppercase() || matches!(char, '-' | '_');
-    if name.chars().all(is_plain) && name.chars().any(char::is_alphanumeric) {
-        return Ok(());
-    }
-    Err(ValidationError::new("channel_name")
-        .with_message("lower-case letters, digits, - and _ only, such as summer-fair-2027".into()))
-}
-
-fn user_ids(ids: &[String]) -> Result<(), ValidationError> {
-    if ids.iter().all(|id| is_user_id(id)) {
-        return Ok(());
-    }
-    Err(ValidationError::new("user_id")
-        .with_message("ids such as U0123ABCDEF, see list_users".into()))
-}
-
-pub(crate) async fn create_channel(
-    workspace: Arc<Workspace>,
-    call: Call,
-    arguments: CreateChannel,
-) -> Result<CreatedChannel, ToolError> {
-    let allowed = &workspace.directory.allowed;
-    if !allowed.is_empty() && !allowed.contains(&arguments.name) {
-        return Err(ToolError::refused(
-            "a channel of this name is not among the ALLOWED_CHANNELS",
-        ));
-    }
-    let mut created = CreatedChannel {
-        channel_id: None,
-        name: arguments.name.clone(),
-        is_private: arguments.is_private,
-        replayed: false,
-        dry_run: arguments.dry_run,
-    };
-    if arguments.dry_run {
-        return Ok(created);
-    }
-    let key = arguments.idempotency_key.as_deref();
-    let work = async |turn: Turn| {
-        let (channel, is_new) = workspace.create(&call, &arguments, &turn).await?;
-        workspace.furnish(&call, &channel.id, &arguments).await?;
-        created.replayed = !is_new;
-        created.channel_id = Some(channel.id);
-        Ok(created)
-    };
-    workspace
-        .ledger
-        .once(&call, "create_channel", key, &arguments, work)
-        .await
-}
-
-impl Workspace {
-    /// The new channel, or the one that an earlier attempt made.
-    async fn create(
-        &self,
-        call: &Call,
-        wanted: &CreateChannel,
-        turn: &Turn,
-    ) -> Result<(Channel, bool), ToolError> {
-        let arguments = vec![
-            ("name", wanted.name.clone()),
-            ("is_private", wanted.is_private.to_string()),
-        ];
-        // Names are unique, so that a second attempt creates nothing.
-        match self
-            .slack
-            .write::<One>(call, "conversations.create", arguments)
-            .await
-        {
-            Ok(made) => Ok((made.channel, true)),
-            Err(error) if turn.mark.is_some() && provider_code(&error) == Some("name_taken") => {
-                let me: Value = self.slack.read(call, "auth.test", Vec::new()).await?;
-                let found = self.own_channel(call, &wanted.name).await?;
-                let found = found.filter(|found| {
-                    me["user_id"] == found.creator.as_str()
-                        && found.is_private == wanted.is_private
-                        && found.created > Self::now() - DAY
-                });
-                found.map(|found| (found, false)).ok_or(error)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Topic and people; both can be done twice.
-    async fn furnish(
-        &self,
-        call: &Call,
-        channel: &str,
-        wanted: &CreateChannel,
-    ) -> Result<(), ToolError> {
-        if let Some(topic) = &wanted.topic {
-            let arguments = vec![("channel", channel.to_owned()), ("topic", topic.clone())];
-            self.slack
-                .set::<Value>(call, "conversations.setTopic", arguments)
-                .await?;
-        }
-        for user in &wanted.invite {
-            let arguments = vec![("channel", channel.to_owned()), ("users", user.clone())];
-            let invited = self
-                .slack
-                .set::<Value>(call, "conversations.invite", arguments)
-                .await;
-            match invited {
-                Err(error) if provider_code(&error) == Some("already_in_channel") => {}
-                Err(error) if error.code == Code::NotFound => {
-                    return Err(ToolError::field("/invite", "unknown", "nobody has this id"));
-                }
-                other => drop(other?),
-            }
-        }
-        Ok(())
-    }
 }

@@ -1,7 +1,9 @@
 //! Slack as tools: messages, threads, reactions, channels, people and files, with limits on who is written to and how much.
 
+mod changes;
 mod channels;
 mod client;
+mod create;
 mod error;
 mod history;
 mod ledger;
@@ -114,13 +116,13 @@ fn writing(workspace: &Arc<Workspace>) -> [Tool; 8] {
         Tool::new(
             "update_message",
             "Replaces the text of a message that this bot posted.",
-            bind(workspace, messages::update_message),
+            bind(workspace, changes::update_message),
         )
         .idempotent(),
         Tool::new(
             "delete_message",
             "Deletes a message that this bot posted, or takes back one that is scheduled.",
-            bind(workspace, messages::delete_message),
+            bind(workspace, changes::delete_message),
         ),
         Tool::new(
             "schedule_message",
@@ -138,7 +140,7 @@ fn writing(workspace: &Arc<Workspace>) -> [Tool; 8] {
         Tool::new(
             "create_channel",
             "Creates a channel, and sets its topic and invites people if wished.",
-            bind(workspace, channels::create_channel),
+            bind(workspace, create::create_channel),
         )
         .additive(),
         Tool::new(

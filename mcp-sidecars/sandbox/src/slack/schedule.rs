@@ -10,6 +10,9 @@ use super::{
 
 /// 120 days.
 const FURTHEST: i64 = 120 * 24 * 3600;
+/// No more than 30 of a channel within five minutes.
+const MOST_AT_ONCE: usize = 30;
+const AT_ONCE: i64 = 300;
 /// In the last minute it is too late to take a message back.
 const LAST_MINUTE: i64 = 60;
 
@@ -24,6 +27,12 @@ pub(super) fn schedule(call: &mut Call) -> Result<Value, Refusal> {
     }
     if post_at > now + FURTHEST {
         return Err(Refusal::new("time_too_far"));
+    }
+    let beside = call.state.scheduled.iter().filter(|one| {
+        one.message.channel == channel.id && (one.post_at - post_at).abs() < AT_ONCE
+    });
+    if beside.count() >= MOST_AT_ONCE {
+        return Err(Refusal::new("restricted_too_many"));
     }
     let message = compose(call, &channel)?;
     let id = call.state.next_id("Q");
