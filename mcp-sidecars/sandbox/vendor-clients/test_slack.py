@@ -110,7 +110,7 @@ def test_a_message_is_posted_changed_and_deleted():
         ({"channel": BOARD, "text": "x"}, "channel_not_found"),
         ({"channel": EVENTS, "text": ""}, "no_text"),
         ({"channel": "", "text": "x"}, "invalid_arguments"),
-        ({"channel": EVENTS, "text": "x", "thread_ts": "1.000001"}, "thread_not_found"),
+        ({"channel": EVENTS, "text": "x", "thread_ts": "0"}, "invalid_thread_ts"),
         ({"channel": EVENTS, "text": "x", "blocks": "[{"}, "invalid_blocks_format"),
         ({"channel": EVENTS, "text": "x", "blocks": [{"type": "banner"}]}, "invalid_blocks"),
         ({"channel": EVENTS, "text": "x", "metadata": {"event_type": "x"}}, "invalid_metadata_schema"),
@@ -151,6 +151,13 @@ def test_threads_are_read_apart_from_the_channel():
     assert error_of(slack.conversations_replies, channel=EVENTS, ts="1.1")["error"] == "thread_not_found"
     assert error_of(slack.conversations_history, channel=RANDOM)["error"] == "not_in_channel"
     assert error_of(slack.conversations_history, channel=EVENTS, cursor="x")["error"] == "invalid_cursor"
+
+
+def test_a_reply_to_no_message_is_taken_and_never_seen():
+    slack = client()
+    assert slack.chat_postMessage(channel=EVENTS, text="lost", thread_ts="1.000001")["ok"]
+    assert slack.conversations_history(channel=EVENTS)["messages"] == []
+    assert error_of(slack.conversations_replies, channel=EVENTS, ts="1.000001")["error"] == "thread_not_found"
 
 
 def test_history_is_bounded_by_time():

@@ -16,6 +16,7 @@ pub(crate) fn refused(answer: &Value) -> ToolError {
         "channel_not_found"
         | "message_not_found"
         | "thread_not_found"
+        | "invalid_thread_ts"
         | "user_not_found"
         | "users_not_found"
         | "file_not_found"

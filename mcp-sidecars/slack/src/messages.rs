@@ -202,6 +202,9 @@ pub(crate) async fn reply_in_thread(
         also_in_channel: arguments.also_in_channel,
         text,
     };
+    workspace
+        .check_thread(&call, &post.channel.id, post.thread_ts)
+        .await?;
     if arguments.dry_run {
         return Ok(post.written(None, false));
     }

@@ -119,6 +119,9 @@ pub(crate) async fn schedule_message(
         ));
     }
     let channel = workspace.channel(&call, &arguments.channel).await?;
+    workspace
+        .check_thread(&call, &channel.id, arguments.thread_ts.as_deref())
+        .await?;
     let at = Timestamp::from_second(second).map_err(ToolError::internal)?;
     let answer = Planned {
         channel_id: channel.id,

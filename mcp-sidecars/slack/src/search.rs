@@ -104,6 +104,30 @@ impl Workspace {
         Ok(None)
     }
 
+    /// Slack takes replies to messages that do not exist, and nobody ever sees them: so it is asked before.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` if there is no such message.
+    pub async fn check_thread(
+        &self,
+        call: &Call,
+        channel: &str,
+        thread: Option<&str>,
+    ) -> Result<(), ToolError> {
+        let Some(ts) = thread else {
+            return Ok(());
+        };
+        let arguments = vec![
+            ("channel", channel.to_owned()),
+            ("ts", ts.to_owned()),
+            ("limit", "1".to_owned()),
+        ];
+        let asked = self
+            .slack
+            .read::<Found>(call, "conversations.replies", arguments);
+        asked.await.map(drop)
+    }
+
     /// As [`find`](Self::find), a moment after an attempt whose outcome is unknown.
     pub async fn find_after(
         &self,

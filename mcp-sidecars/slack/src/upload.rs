@@ -109,6 +109,9 @@ pub(crate) async fn upload_file(
         arguments: &arguments,
         bytes,
     };
+    workspace
+        .check_thread(&call, &parcel.channel.id, arguments.thread_ts.as_deref())
+        .await?;
     if arguments.dry_run {
         return Ok(parcel.shared(None, false));
     }

@@ -24,18 +24,18 @@ pub(super) fn compose(call: &Call, channel: &Channel) -> Result<Message, Refusal
     let arguments = &call.arguments;
     let draft = Draft::read(arguments)?;
     let thread_ts = arguments.text("thread_ts");
-    // Slack takes a reply's ts, too, and puts the message under its parent.
-    let parent = thread_ts
-        .as_deref()
-        .and_then(|ts| call.state.message(&channel.id, ts));
-    if thread_ts.is_some() && parent.is_none() {
-        return Err(Refusal::new("thread_not_found"));
+    if let Some(ts) = thread_ts.as_deref().filter(|ts| !is_ts(ts)) {
+        let message = format!("[ERROR] {ts} is not a valid thread_ts");
+        return Err(Refusal::new("invalid_thread_ts")
+            .with("response_metadata", json!({ "messages": [message] })));
     }
-    let thread_ts = parent.map(|parent| {
-        parent
-            .thread_ts
-            .clone()
-            .unwrap_or_else(|| parent.ts.clone())
+    // Slack takes a reply's ts, too, and puts the message under its parent; under a ts that names no message, it takes the
+    // reply and nobody ever sees it.
+    let thread_ts = thread_ts.map(|ts| {
+        let named = call.state.message(&channel.id, &ts);
+        named
+            .and_then(|named| named.thread_ts.clone())
+            .unwrap_or(ts)
     });
     Ok(Message {
         channel: channel.id.clone(),
@@ -49,6 +49,15 @@ pub(super) fn compose(call: &Call, channel: &Channel) -> Result<Message, Refusal
         unfurl_links: arguments.flag("unfurl_links"),
         unfurl_media: arguments.flag("unfurl_media"),
         ..Message::default()
+    })
+}
+
+/// Seconds, a dot and six digits.
+fn is_ts(text: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let parts = text.split_once('.');
+    parts.is_some_and(|(seconds, micros)| {
+        is_number(seconds) && is_number(micros) && micros.len() == 6
     })
 }
 

@@ -28,9 +28,10 @@ pub(super) fn schedule(call: &mut Call) -> Result<Value, Refusal> {
     if post_at > now + FURTHEST {
         return Err(Refusal::new("time_too_far"));
     }
-    let beside = call.state.scheduled.iter().filter(|one| {
-        one.message.channel == channel.id && (one.post_at - post_at).abs() < AT_ONCE
-    });
+    let beside =
+        call.state.scheduled.iter().filter(|one| {
+            one.message.channel == channel.id && (one.post_at - post_at).abs() < AT_ONCE
+        });
     if beside.count() >= MOST_AT_ONCE {
         return Err(Refusal::new("restricted_too_many"));
     }

@@ -55,9 +55,28 @@ async fn a_thread_is_answered_and_read_in_pages() {
     assert_eq!(first["items"][1]["text"], "reply 0");
     assert_eq!(rest["items"][1]["text"], "reply 2");
     assert!(rest.get("next_cursor").is_none());
-    let wrong = json!({ "channel": EVENTS, "thread_ts": "1.000001", "text": "x" });
-    let refusal = code(&slack, "reply_in_thread", wrong).await;
-    assert_eq!(refusal, (Code::NotFound, "thread_not_found".to_owned()));
+    let at = (sandbox.world.now() + jiff::SignedDuration::from_hours(1)).to_string();
+    for (tool, more) in [
+        ("reply_in_thread", json!({ "text": "x" })),
+        ("schedule_message", json!({ "text": "x", "post_at": at })),
+        (
+            "upload_file",
+            json!({ "filename": "a", "content_base64": "YQ==" }),
+        ),
+    ] {
+        let mut wrong = json!({ "channel": EVENTS, "thread_ts": "1.000001" });
+        wrong
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        let refusal = code(&slack, tool, wrong).await;
+        assert_eq!(
+            refusal,
+            (Code::NotFound, "thread_not_found".to_owned()),
+            "{tool}"
+        );
+    }
+    assert_eq!(count(&sandbox, "messages").await, 4);
 }
 
 #[tokio::test]
