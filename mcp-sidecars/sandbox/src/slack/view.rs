@@ -9,7 +9,7 @@ use super::things::{Message, State};
 #[template(path = "slack.html")]
 struct View<'a> {
     channels: Vec<Shown<'a>>,
-    scheduled: Vec<(String, &'a str, &'a str)>,
+    scheduled: Vec<(String, &'a str, String)>,
 }
 
 struct Shown<'a> {
@@ -23,7 +23,7 @@ struct Shown<'a> {
 struct Post<'a> {
     who: &'a str,
     time: String,
-    text: &'a str,
+    text: String,
     is_reply: bool,
     is_edited: bool,
     files: Vec<(&'a str, u64)>,
@@ -54,7 +54,7 @@ impl State {
             let mut channels = self.channels.iter();
             let channel = channels.find(|channel| channel.id == one.message.channel);
             let name = channel.map_or("", |channel| channel.name.as_str());
-            (time(one.post_at), name, one.message.text.as_str())
+            (time(one.post_at), name, read(&one.message.text))
         });
         let view = View {
             channels: channels.collect(),
@@ -79,7 +79,7 @@ impl State {
                 .user(&message.user)
                 .map_or("?", |user| user.real_name.as_str()),
             time: time(second.unwrap_or_default()),
-            text: &message.text,
+            text: read(&message.text),
             is_reply: message.thread_ts.is_some(),
             is_edited: message.edited.is_some(),
             files: files.map(|file| (file.title.as_str(), file.size)).collect(),
@@ -95,4 +95,11 @@ fn time(second: i64) -> String {
     at.to_zoned(TimeZone::UTC)
         .strftime("%e %b %H:%M UTC")
         .to_string()
+}
+
+/// Slack's text as people read it; the template escapes it anew.
+fn read(text: &str) -> String {
+    text.replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&amp;", "&")
 }
