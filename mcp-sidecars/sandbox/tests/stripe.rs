@@ -1,5 +1,7 @@
 //! What the vendor's client cannot show of Stripe's part: requests at the same time, settings, and the file.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{sync::Arc, time::Duration};
 
 use axum::{Router, body::Bytes, http::HeaderMap, routing::post};
@@ -51,7 +53,7 @@ async fn a_key_is_in_use_until_its_request_is_done() {
 
 #[tokio::test]
 async fn the_set_address_hears_of_every_event() {
-    let (heard, mut hears) = mpsc::unbounded_channel();
+    let (heard, mut inbox) = mpsc::unbounded_channel();
     let hook = move |headers: HeaderMap, body: Bytes| {
         let heard = heard.clone();
         async move {
@@ -79,7 +81,7 @@ async fn the_set_address_hears_of_every_event() {
         "name=Ada",
     )
     .await;
-    let (signature, event) = tokio::time::timeout(Duration::from_secs(5), hears.recv())
+    let (signature, event) = tokio::time::timeout(Duration::from_secs(5), inbox.recv())
         .await
         .unwrap()
         .unwrap();

@@ -8,6 +8,7 @@ mod client;
 mod invoices;
 mod limits;
 mod payments;
+mod refunds;
 mod settings;
 mod shared;
 
@@ -33,6 +34,7 @@ pub fn sidecar(settings: &StripeSettings, metrics: &Metrics) -> anyhow::Result<S
         checkout::tools(&stripe),
         invoices::tools(&stripe),
         payments::tools(&stripe),
+        refunds::tools(&stripe),
     ];
     for tool in all.into_iter().flatten() {
         let annotations = tool.definition().annotations.as_ref();

@@ -3,8 +3,8 @@ use mcp_kit::{Account, Caller, Code};
 use serde_json::{Value, json};
 
 use crate::support::{
-    FULL_KEY, LIVE_KEY, OTHER_KEY, READ_KEY, SIDECAR_KEY, Scene, client, codes, error, link,
-    pointer, session,
+    FULL_KEY, LIVE_KEY, OTHER_KEY, READ_KEY, SIDECAR_KEY, Scene, client, error, link, pointer,
+    session,
 };
 
 fn key(key: &str) -> String {
