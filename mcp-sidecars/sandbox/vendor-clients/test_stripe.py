@@ -91,6 +91,17 @@ def refusal(act):
     return caught.value
 
 
+def test_the_page_shows_what_happened_as_text(api):
+    made = session(api, line_items=[{
+        "price_data": {"currency": "usd", "unit_amount": 12345, "product_data": {"name": "<b>Dinner</b>"}}, "quantity": 1}])
+    with urllib.request.urlopen(f"{SANDBOX}/sandbox/views/stripe") as view:
+        text = view.read().decode()
+    assert made.id in text and "123.45 USD" in text and made.url in text
+    assert "<b>" not in text and "Dinner" in text
+    with urllib.request.urlopen(made.url) as page:
+        assert "<b>" not in page.read().decode()
+
+
 # Customers, products, prices
 
 def test_a_customer_is_kept_changed_and_deleted(api):

@@ -145,13 +145,15 @@ impl Stripe {
         Err(refusal(&reply))
     }
 
-    /// The object, which must be of our mode.
+    /// The object or the list, all of our mode.
     fn read<T: DeserializeOwned>(&self, reply: &Reply) -> Result<T, ToolError> {
         let value: Value = reply.json()?;
-        if value["livemode"]
-            .as_bool()
-            .is_some_and(|live| live != self.0.live_mode)
-        {
+        let is_other = |object: &Value| {
+            let livemode = object["livemode"].as_bool();
+            livemode.is_some_and(|live| live != self.0.live_mode)
+        };
+        let listed = value["data"].as_array();
+        if is_other(&value) || listed.is_some_and(|listed| listed.iter().any(is_other)) {
             return Err(ToolError::refused(
                 "Stripe answered with an object of the other mode; check the key and LIVE_MODE",
             ));

@@ -324,6 +324,10 @@ async fn finalize_invoice(
         .payment(invoice.amount_due, &invoice.currency, "/invoice_id")?;
     let was_open = invoice.status.as_deref() == Some("open");
     if wanted.dry_run {
+        let is_draft = invoice.status.as_deref() == Some("draft");
+        if !(is_draft || was_open && wanted.send) {
+            return Err(ToolError::refused("the invoice is finalized already"));
+        }
         return Ok(shown(invoice, false, true));
     }
     let key = format!("{}:finalize", wanted.idempotency_key);

@@ -169,11 +169,18 @@ pub(super) fn finalize(work: &mut Work, id: &str, params: &Params) -> Answer {
         work.emit("invoice.finalized", &invoice);
         return Ok(settle(work, invoice, 0));
     }
+    ask_payment(work, &invoice);
+    work.emit("invoice.finalized", &invoice);
+    Ok(invoice)
+}
+
+/// The payment that a finalized invoice waits for.
+fn ask_payment(work: &mut Work, invoice: &Value) {
     let intent = payments::new(
         work,
         &NewIntent {
-            amount: total,
-            currency: currency.clone(),
+            amount: int(invoice, "total"),
+            currency: text(invoice, "currency").to_owned(),
             customer: invoice["customer"].clone(),
             description: invoice["description"].clone(),
             metadata: json!({}),
@@ -185,10 +192,10 @@ pub(super) fn finalize(work: &mut Work, id: &str, params: &Params) -> Answer {
         "id": work.id("inpay_"),
         "object": "invoice_payment",
         "amount_paid": null,
-        "amount_requested": total,
+        "amount_requested": invoice["total"],
         "created": work.now(),
-        "currency": currency,
-        "invoice": id,
+        "currency": invoice["currency"],
+        "invoice": invoice["id"],
         "is_default": true,
         "livemode": work.livemode(),
         "payment": { "type": "payment_intent", "payment_intent": intent["id"] },
@@ -196,8 +203,6 @@ pub(super) fn finalize(work: &mut Work, id: &str, params: &Params) -> Answer {
         "status_transitions": { "canceled_at": null, "paid_at": null },
     });
     work.put(&payment);
-    work.emit("invoice.finalized", &invoice);
-    Ok(invoice)
 }
 
 pub(super) fn send(work: &mut Work, id: &str, _: &Params) -> Answer {

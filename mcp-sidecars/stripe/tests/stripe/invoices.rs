@@ -128,6 +128,11 @@ async fn a_finalized_invoice_can_be_voided_once() {
         )
         .await;
     assert_eq!(codes(&twice), (Code::Refused, Some("invoice_not_editable")));
+    let dry = json!({ "invoice_id": id, "idempotency_key": "f-2", "dry_run": true });
+    assert_eq!(
+        scene.refused("finalize_invoice", dry).await.code,
+        Code::Refused
+    );
     let sent = json!({ "invoice_id": id, "send": true, "idempotency_key": "f-3" });
     assert_eq!(scene.ok("finalize_invoice", sent).await["status"], "open");
     assert_eq!(
