@@ -3,6 +3,9 @@
 //!
 //! In a test: `let sandbox = Sandbox::start().await?;`, point the sidecar at `sandbox.url("slack")`, and look at what it did.
 
+// Stripe's objects are long.
+#![recursion_limit = "256"]
+
 mod control;
 mod faults;
 mod google;
@@ -57,6 +60,7 @@ pub fn router(world: &Arc<World>) -> Router {
         .merge(behind(Provider::Slack, slack::routes()))
         .merge(behind(Provider::Stripe, stripe::routes()))
         .merge(behind(Provider::Twilio, twilio::routes()))
+        .merge(stripe::control())
         .merge(control::routes())
         .merge(page::routes())
         .with_state(Arc::clone(world))
@@ -81,7 +85,15 @@ impl Sandbox {
     /// # Errors
     /// No free port.
     pub async fn start() -> anyhow::Result<Self> {
-        let settings = Settings::try_parse_from(["sandbox"])?;
+        Self::start_with(&[]).await
+    }
+
+    /// The same with settings, such as `--stripe-latency-ms=300`.
+    ///
+    /// # Errors
+    /// Also settings that clap does not take.
+    pub async fn start_with(arguments: &[&str]) -> anyhow::Result<Self> {
+        let settings = Settings::try_parse_from(["sandbox"].iter().chain(arguments))?;
         let listener = TcpListener::bind("127.0.0.1:0").await.context("listen")?;
         let address = listener.local_addr()?;
         let world = Arc::new(World::new(settings, &format!("http://{address}"))?);
