@@ -217,7 +217,7 @@ DECLARE
     shown regclass;
 BEGIN
     IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
-        RAISE NOTICE 'only a superuser can take functions such as set_config from everybody: the sidecar will warn';
+        RAISE NOTICE 'only a superuser can take functions such as set_config from everybody: the sidecar will refuse several organizations';
         RETURN;
     END IF;
     FOR thing IN

@@ -51,6 +51,8 @@ pub struct ToolError {
     pub retry_after: Option<Duration>,
     /// More for the caller to act on, such as the fields that do not hold.
     pub details: Option<Value>,
+    /// Surely nothing was changed at the provider, so that even a request without a key may be made again.
+    pub is_undone: bool,
     /// For the log only.
     pub cause: Option<anyhow::Error>,
 }
@@ -119,6 +121,13 @@ impl ToolError {
         self
     }
 
+    /// Says whether surely nothing was changed at the provider.
+    #[must_use]
+    pub fn undone(mut self, is_undone: bool) -> Self {
+        self.is_undone = is_undone;
+        self
+    }
+
     /// Seconds for `Retry-After` (RFC 9110), rounded up, at least 1.
     pub fn retry_after_seconds(&self) -> Option<u64> {
         let wait = self.retry_after?;
@@ -131,6 +140,7 @@ impl ToolError {
             message: message.into(),
             retry_after: None,
             details: None,
+            is_undone: false,
             cause: None,
         }
     }

@@ -32,7 +32,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const LONGEST_SESSION: Duration = Duration::from_mins(10);
 /// How soon the server sees that nobody waits for a statement any more.
 const CLIENT_CHECK: &str = "250ms";
-/// PostgreSQL: "SSLRequest".
+/// `SSLRequest` (PostgreSQL: "Message Formats").
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
 /// Where the database is and how a session begins.

@@ -9,16 +9,9 @@ use tokio_postgres::{
 
 use crate::{capped::LARGEST_MESSAGE, connect::Session, pool::RETRY};
 
-/// What was asked.
-pub(crate) struct Asked<'a> {
-    /// What stood in front of the caller's SQL.
-    pub(crate) prefix: &'static str,
-    pub(crate) session: &'a Session,
-}
-
-/// The error for the caller.
-pub(crate) fn explain(error: &Error, asked: &Asked) -> ToolError {
-    if asked.session.is_too_large() {
+/// The error for the caller, in front of whose SQL we had put `prefix`.
+pub(crate) fn explain(error: &Error, prefix: &'static str, session: &Session) -> ToolError {
+    if session.is_too_large() {
         let limit = LARGEST_MESSAGE / 1024;
         return ToolError::refused(format!(
             "one row or error of the result has more than {limit} KiB; select less of it, e.g. left(column, 1000)"
@@ -28,7 +21,7 @@ pub(crate) fn explain(error: &Error, asked: &Asked) -> ToolError {
         return ToolError::unavailable("the connection to the database broke; try again", RETRY)
             .with_cause(anyhow::anyhow!("{error}"));
     };
-    let position = position(error, asked.prefix);
+    let position = position(error, prefix);
     let mut details = json!({ "sqlstate": error.code().code() });
     if let Some(position) = position {
         details["position"] = position.into();

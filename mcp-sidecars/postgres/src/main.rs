@@ -6,8 +6,8 @@ use mcp_kit::Cli;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    mcp_kit::run(Cli::<PostgresSettings>::parse(), async |own, _| {
+    let running = mcp_kit::run(Cli::<PostgresSettings>::parse(), async |own, _| {
         sidecar(&own)
-    })
-    .await
+    });
+    Box::pin(running).await
 }

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     connect::Session,
-    errors::{Asked, explain},
+    errors::explain,
     params::TextParam,
     pool::Lent,
     values::{Cell, cell},
@@ -29,7 +29,7 @@ const ROWS_LIMIT: usize = 768 * 1024;
 const MOST_COLUMNS: usize = 256;
 
 /// Rows as they go out.
-pub(crate) struct Rows {
+pub(crate) struct Fetched {
     pub(crate) columns: Vec<(String, Type)>,
     pub(crate) rows: Vec<Vec<Value>>,
     pub(crate) cut_cells: usize,
@@ -48,55 +48,52 @@ pub(crate) async fn rows(
     lent: Lent<'_>,
     query: &Query<'_>,
     limit: usize,
-) -> Result<Rows, ToolError> {
-    let client = &lent.client;
-    let fetch = async |statement: &Statement| {
-        let sql = format!("FETCH FORWARD {} FROM c", limit + 1);
-        collect(&lent, &sql, statement, limit).await
+) -> Result<Fetched, ToolError> {
+    let (statement, params) = match begin(&lent, query).await {
+        Ok(begun) => begun,
+        Err(error) => return abandon(lent, error).await,
     };
-    let open = async |params: &[(TextParam, Type)]| {
-        client
-            .execute_typed(&format!("{CURSOR}{}", query.sql), &borrow(params))
-            .await
-    };
-    let (statement, params) = begin(&lent, query).await?;
-    let (opened, rows, ended) = future::join3(open(&params), fetch(&statement), end(&lent)).await;
-    let asked = Asked {
-        prefix: CURSOR,
-        session: &lent,
-    };
+    let sql = format!("{CURSOR}{}", query.sql);
+    let fetch = format!("FETCH FORWARD {} FROM c", limit + 1);
+    let params = borrow(&params);
+    let opening = lent.client.execute_typed(&sql, &params);
+    let fetching = collect(&lent, &fetch, &statement, limit);
+    let (opened, rows, ended) = future::join3(opening, fetching, end(&lent)).await;
     // A cursor that was not opened is why the rest failed, too.
-    if !matches!(&rows, Ok(rows) if rows.truncated_by.is_some()) {
-        opened.map_err(|error| explain(&error, &asked))?;
-    }
-    let rows = rows.map_err(|error| explain(&error, &asked))?;
+    let answer = match (opened, rows) {
+        (_, Ok(rows)) => Ok(rows),
+        (Err(error), _) | (Ok(_), Err(error)) => Err(explain(&error, CURSOR, &lent)),
+    };
     if ended.is_ok() {
         lent.give_back();
     }
-    Ok(rows)
+    answer
 }
 
 /// How the database would run a query; nothing is run.
 pub(crate) async fn plan(lent: Lent<'_>, query: &Query<'_>) -> Result<String, ToolError> {
-    let (_, params) = begin(&lent, query).await?;
+    let (_, params) = match begin(&lent, query).await {
+        Ok(begun) => begun,
+        Err(error) => return abandon(lent, error).await,
+    };
     let sql = format!("{PLAN}{}", query.sql);
     let params = borrow(&params);
-    let (lines, ended) = future::join(lent.client.query_typed(&sql, &params), end(&lent)).await;
-    let lines = lines.map_err(|error| {
-        explain(
-            &error,
-            &Asked {
-                prefix: PLAN,
-                session: &lent,
-            },
-        )
-    })?;
-    let lines: Result<Vec<&str>, Error> = lines.iter().map(|row| row.try_get(0)).collect();
-    let plan = lines.map_err(ToolError::internal)?.join("\n");
+    let asking = lent.client.query_typed(&sql, &params);
+    let (rows, ended) = future::join(asking, end(&lent)).await;
+    let answer = rows.map_err(|error| explain(&error, PLAN, &lent));
     if ended.is_ok() {
         lent.give_back();
     }
-    Ok(plan)
+    let lines: Result<Vec<String>, Error> = answer?.iter().map(|row| row.try_get(0)).collect();
+    Ok(lines.map_err(ToolError::internal)?.join("\n"))
+}
+
+/// Ends a transaction that has got no further than its beginning.
+async fn abandon<T>(lent: Lent<'_>, error: ToolError) -> Result<T, ToolError> {
+    if end(&lent).await.is_ok() {
+        lent.give_back();
+    }
+    Err(error)
 }
 
 /// Opens the transaction and learns the types of columns and parameters.
@@ -104,21 +101,17 @@ async fn begin(
     lent: &Lent<'_>,
     query: &Query<'_>,
 ) -> Result<(Statement, Vec<(TextParam, Type)>), ToolError> {
-    let begin = format!(
+    let prologue = format!(
         "BEGIN READ ONLY; SET LOCAL app.organization_id = '{}'",
         query.organization
     );
     let (begun, statement) = future::join(
-        lent.client.batch_execute(&begin),
+        lent.client.batch_execute(&prologue),
         lent.client.prepare(query.sql),
     )
     .await;
-    let asked = Asked {
-        prefix: "",
-        session: lent,
-    };
-    begun.map_err(|error| explain(&error, &asked))?;
-    let statement = statement.map_err(|error| explain(&error, &asked))?;
+    begun.map_err(|error| explain(&error, "", lent))?;
+    let statement = statement.map_err(|error| explain(&error, "", lent))?;
     if statement.columns().len() > MOST_COLUMNS {
         return Err(ToolError::invalid(format!(
             "more than {MOST_COLUMNS} columns; select fewer"
@@ -143,12 +136,12 @@ async fn collect(
     fetch: &str,
     statement: &Statement,
     limit: usize,
-) -> Result<Rows, Error> {
+) -> Result<Fetched, Error> {
     let columns = statement
         .columns()
         .iter()
         .map(|column| (column.name().to_owned(), column.type_().clone()));
-    let mut rows = Rows {
+    let mut rows = Fetched {
         columns: columns.collect(),
         rows: Vec::new(),
         cut_cells: 0,

@@ -5,10 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio_postgres::{Error, Row, types::Type};
 
-use crate::{
-    errors::{Asked, explain},
-    pool::Pool,
-};
+use crate::{errors::explain, pool::Pool};
 
 const TABLES: &str = "
     SELECT c.relname::text, COALESCE(obj_description(c.oid, 'pg_class'), '') FROM pg_class c
@@ -92,15 +89,7 @@ async fn ask<T>(
     let lent = pool.session().await?;
     let params = name.as_ref().map(|name| (name as _, Type::TEXT));
     let rows = lent.client.query_typed(sql, params.as_slice()).await;
-    let rows = rows.map_err(|error| {
-        explain(
-            &error,
-            &Asked {
-                prefix: "",
-                session: &lent,
-            },
-        )
-    })?;
+    let rows = rows.map_err(|error| explain(&error, "", &lent))?;
     lent.give_back();
     rows.iter()
         .map(read)

@@ -10,7 +10,7 @@ use uuid::Uuid;
 /// What this sidecar can be told.
 #[derive(Debug, Clone, Args)]
 pub struct PostgresSettings {
-    /// The database, as the role event_planner_reporting: `postgres://user:password@host/name?sslmode=require`.
+    /// The database, as the role `event_planner_reporting`: `postgres://user:password@host/name?sslmode=require`.
     #[arg(long, env, hide_env_values = true)]
     pub database_url: Option<SecretString>,
     /// File that holds it instead.

@@ -12,7 +12,7 @@ use validator::{Validate, ValidationError};
 
 use crate::{
     pool::Pool,
-    read::{self, Rows},
+    read::{self, Fetched},
     schema,
     settings::PostgresSettings,
     values::LONGEST_CELL,
@@ -191,7 +191,7 @@ async fn run_query(desk: Desk, call: Call, arguments: Query) -> Result<QueryResu
         sql: &arguments.sql,
         params: &arguments.params,
     };
-    let Rows {
+    let Fetched {
         columns,
         rows,
         cut_cells,

@@ -18,4 +18,3 @@ const changes = new EventSource("/sandbox/changes");
 changes.onopen = () => { live.textContent = "Live."; showAll(); };
 changes.onmessage = showAll;
 changes.onerror = () => { live.textContent = "Not connected; trying again…"; };
-showAll();

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::{
     faults::Fault,
     journal::Entry,
+    twilio,
     world::{Provider, World},
 };
 
@@ -29,6 +30,7 @@ pub(crate) fn routes() -> Router<Arc<World>> {
         .route("/sandbox/journal", get(list_journal))
         .route("/sandbox/counts", get(count))
         .route("/sandbox/reset", post(reset))
+        .merge(twilio::controls())
 }
 
 async fn list_faults(State(world): State<Arc<World>>) -> Json<Vec<Fault>> {

@@ -12,6 +12,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -21,30 +22,26 @@ use crate::{
 
 /// One switch.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "Written")]
 pub struct Fault {
     pub provider: Provider,
     /// Only requests with this method, such as `POST`; all without it.
-    #[serde(default)]
     pub method: Option<String>,
     /// Only requests whose path contains this; all without it.
-    #[serde(default)]
     pub path: Option<String>,
     #[serde(flatten)]
     pub misbehaviour: Misbehaviour,
-    /// Do what was asked first, and only then misbehave: the effect is there, its answer is lost.
-    #[serde(default)]
+    /// Do what was asked first, and only then misbehave: the effect is there, its answer is late or lost.
     pub after: bool,
     /// How often; for ever without it.
-    #[serde(default)]
     pub times: Option<u32>,
 }
 
 /// What goes wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Misbehaviour {
-    /// Answers rightly, but late.
+    /// Does what was asked, late: it waits first, or with `after` before it answers.
     Latency { milliseconds: u64 },
     /// The provider's own 429, with `Retry-After`.
     RateLimited { retry_after: u64 },
@@ -56,6 +53,74 @@ pub enum Misbehaviour {
     Cut,
     /// 200 and a page that is not what anybody asked for.
     Garbage,
+}
+
+/// A switch as it comes in. Flat, because serde cannot refuse unknown fields of a struct with a flattened part.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    provider: Provider,
+    method: Option<String>,
+    path: Option<String>,
+    kind: Kind,
+    milliseconds: Option<u64>,
+    retry_after: Option<u64>,
+    status: Option<u16>,
+    #[serde(default)]
+    after: bool,
+    times: Option<u32>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    Latency,
+    RateLimited,
+    Error,
+    ExpiredToken,
+    Cut,
+    Garbage,
+}
+
+impl TryFrom<Written> for Fault {
+    type Error = &'static str;
+
+    fn try_from(written: Written) -> Result<Self, Self::Error> {
+        let given = (written.milliseconds, written.retry_after, written.status);
+        let misbehaviour = match (written.kind, given) {
+            (Kind::Latency, (Some(milliseconds), None, None)) => {
+                Misbehaviour::Latency { milliseconds }
+            }
+            (Kind::Latency, _) => return Err("latency takes `milliseconds`, and nothing else"),
+            (Kind::RateLimited, (None, Some(retry_after), None)) => {
+                Misbehaviour::RateLimited { retry_after }
+            }
+            (Kind::RateLimited, _) => {
+                return Err("rate_limited takes `retry_after` in seconds, and nothing else");
+            }
+            (Kind::Error, (None, None, Some(status @ 400..=599))) => Misbehaviour::Error { status },
+            (Kind::Error, _) => {
+                return Err("error takes a `status` from 400 to 599, and nothing else");
+            }
+            (Kind::ExpiredToken, (None, None, None)) => Misbehaviour::ExpiredToken,
+            (Kind::Cut, (None, None, None)) => Misbehaviour::Cut,
+            (Kind::Garbage, (None, None, None)) => Misbehaviour::Garbage,
+            (Kind::ExpiredToken | Kind::Cut | Kind::Garbage, _) => {
+                return Err("this kind takes neither milliseconds nor retry_after nor status");
+            }
+        };
+        if written.times == Some(0) {
+            return Err("`times` is at least 1; leave it out for ever");
+        }
+        Ok(Self {
+            provider: written.provider,
+            method: written.method,
+            path: written.path,
+            misbehaviour,
+            after: written.after,
+            times: written.times,
+        })
+    }
 }
 
 impl Fault {
@@ -150,14 +215,21 @@ pub(crate) async fn apply(
         return next.run(request).await;
     };
     if let Misbehaviour::Latency { milliseconds } = fault.misbehaviour {
-        tokio::time::sleep(Duration::from_millis(milliseconds)).await;
-        return next.run(request).await;
+        let wait = tokio::time::sleep(Duration::from_millis(milliseconds));
+        if !fault.after {
+            wait.await;
+            return next.run(request).await;
+        }
+        let response = next.run(request).await;
+        wait.await;
+        return response;
     }
     if fault.after {
         next.run(request).await;
     } else {
         // A real provider reads what it refuses; an unread body would reset the connection.
-        let _ = axum::body::to_bytes(request.into_body(), usize::MAX).await;
+        let mut body = request.into_body().into_data_stream();
+        while let Some(Ok(_)) = body.next().await {}
     }
     misbehave(provider, &fault.misbehaviour)
 }
@@ -183,7 +255,7 @@ fn misbehave(provider: Provider, misbehaviour: &Misbehaviour) -> Response {
 }
 
 /// The provider's own body for that status.
-fn own(provider: Provider, status: StatusCode) -> Response<Body> {
+pub(crate) fn own(provider: Provider, status: StatusCode) -> Response<Body> {
     match provider {
         Provider::Google => google::trouble(status),
         Provider::Slack => slack::trouble(status),

@@ -72,7 +72,8 @@ impl Journal {
             .send_modify(|count| *count = count.wrapping_add(1));
     }
 
-    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+    /// Ticks with every change.
+    pub fn changes(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
     }
 
@@ -125,8 +126,17 @@ pub(crate) async fn keep(
         status: None,
     };
     let number = world.journal.begin(entry);
+    let _told = Told(&world.journal);
     let response = next.run(request).await;
     world.journal.end(number, response.status().as_u16());
-    world.journal.tell();
     response
+}
+
+/// Tells of a request when it ends, also when its connection was cut: its effect is there.
+struct Told<'a>(&'a Journal);
+
+impl Drop for Told<'_> {
+    fn drop(&mut self) {
+        self.0.tell();
+    }
 }

@@ -11,6 +11,7 @@ use tokio::{
 };
 
 const SAVE_EVERY: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -38,21 +39,39 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let world = Arc::new(World::new(settings, &address)?);
     tracing::info!(%address, "listening; open it in a browser");
     let app = router(&world);
+    let told = {
+        let world = Arc::clone(&world);
+        async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            world.stop();
+        }
+    };
+    let serving = axum::serve(listener, app).with_graceful_shutdown(told);
     tokio::select! {
-        ended = async { axum::serve(listener, app).await } => ended.context("serve")?,
+        ended = async { serving.await } => ended.context("serve")?,
         () = keep_saving(&world) => {}
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+        () = patience(&world) => tracing::warn!("a request was still running at the end"),
     }
     world.save()
 }
 
 /// A crash loses one second.
 async fn keep_saving(world: &World) {
-    loop {
+    let mut changes = world.journal.changes();
+    while changes.changed().await.is_ok() {
         tokio::time::sleep(SAVE_EVERY).await;
+        changes.mark_unchanged();
         if let Err(error) = world.save() {
             tracing::warn!("{error:#}");
         }
     }
+}
+
+/// The longest that running requests may take to end.
+async fn patience(world: &World) {
+    world.stopped().await;
+    tokio::time::sleep(PATIENCE).await;
 }

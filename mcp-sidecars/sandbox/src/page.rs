@@ -20,7 +20,14 @@ use crate::world::{Provider, World};
 #[derive(Template)]
 #[template(path = "page.html")]
 struct Page {
-    sections: [(&'static str, &'static str); 4],
+    sections: Vec<Section>,
+}
+
+struct Section {
+    id: &'static str,
+    name: &'static str,
+    /// HTML, so that the page shows something before its script runs.
+    view: String,
 }
 
 pub(crate) fn routes() -> Router<Arc<World>> {
@@ -38,22 +45,35 @@ pub(crate) fn routes() -> Router<Arc<World>> {
         )
 }
 
-async fn page() -> Response {
+async fn page(State(world): State<Arc<World>>) -> Response {
     let names = ["Google Drive and Calendar", "Slack", "Stripe", "Twilio"];
-    let sections = std::array::from_fn(|index| (Provider::ALL[index].as_str(), names[index]));
-    html(Page { sections }.render())
+    let sections = Provider::ALL
+        .into_iter()
+        .zip(names)
+        .map(|(provider, name)| {
+            let view = shown(&world, provider)?;
+            let id = provider.as_str();
+            Ok(Section { id, name, view })
+        });
+    html(
+        sections
+            .collect::<Result<_, _>>()
+            .and_then(|sections| Page { sections }.render()),
+    )
 }
 
 async fn view(State(world): State<Arc<World>>, Path(provider): Path<Provider>) -> Response {
+    html(shown(&world, provider))
+}
+
+fn shown(world: &World, provider: Provider) -> Result<String, askama::Error> {
     let things = world.things();
-    let shown = match provider {
+    match provider {
         Provider::Google => things.google.view(),
         Provider::Slack => things.slack.view(),
         Provider::Stripe => things.stripe.view(),
         Provider::Twilio => things.twilio.view(),
-    };
-    drop(things);
-    html(shown)
+    }
 }
 
 /// Text on the page is text: nothing runs but our own script.
@@ -85,14 +105,20 @@ fn asset(media_type: &'static str, text: &'static str) -> impl IntoResponse {
     )
 }
 
-/// Server-sent events: one whenever anything changed.
+/// Server-sent events: one whenever anything changed, until the sandbox stops.
 async fn changes(
     State(world): State<Arc<World>>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let changes = stream::unfold(world.journal.changes(), |mut changes| async {
-        changes.changed().await.ok()?;
-        let count = changes.borrow_and_update().to_string();
-        Some((Ok(Event::default().data(count)), changes))
-    });
+    let changes = stream::unfold(
+        (world.journal.changes(), world),
+        |(mut changes, world)| async {
+            tokio::select! {
+                changed = changes.changed() => changed.ok()?,
+                () = world.stopped() => return None,
+            }
+            let count = changes.borrow_and_update().to_string();
+            Some((Ok(Event::default().data(count)), (changes, world)))
+        },
+    );
     Sse::new(changes).keep_alive(KeepAlive::default())
 }

@@ -17,6 +17,16 @@ pub struct Settings {
     /// File in which everything that happened is kept over a restart; without it, memory only.
     #[arg(long, env)]
     pub state_file: Option<PathBuf>,
+    /// Where Stripe's events are sent beside the endpoints made by its interface; `http` only.
+    #[arg(long, env)]
+    pub stripe_webhook_url: Option<String>,
+    /// What those deliveries are signed with.
+    #[arg(long, env, hide_env_values = true, requires = "stripe_webhook_url")]
+    #[arg(default_value = "whsec_sandbox-signs-with-this-no-real-secret")]
+    pub stripe_webhook_secret: String,
+    /// How long Stripe works on a request, in milliseconds; until then its idempotency key is in use.
+    #[arg(long, env, default_value_t = 0)]
+    pub stripe_latency_ms: u64,
     /// What is logged, in tracing's filter language.
     #[arg(long, env, default_value = "info")]
     pub log_filter: String,

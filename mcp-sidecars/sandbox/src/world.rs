@@ -8,6 +8,7 @@ use std::{
 use anyhow::Context;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use crate::{faults::Faults, google, journal::Journal, settings::Settings, slack, stripe, twilio};
 
@@ -41,6 +42,7 @@ pub struct World {
     pub base_url: String,
     pub faults: Faults,
     pub journal: Journal,
+    stop: watch::Sender<bool>,
     things: Mutex<Things>,
 }
 
@@ -68,6 +70,7 @@ impl World {
             settings,
             faults: Faults::default(),
             journal: Journal::default(),
+            stop: watch::Sender::new(false),
             things: Mutex::new(things),
         })
     }
@@ -78,10 +81,21 @@ impl World {
     }
 
     /// The time of this sandbox.
-    #[expect(clippy::unused_self, reason = "a test may want to move it")]
     #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     pub fn now(&self) -> Timestamp {
         Timestamp::now()
+    }
+
+    /// Ends what would go on for ever: streams, and what is still to be delivered.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Waits until [`stop`](Self::stop) is called.
+    pub async fn stopped(&self) {
+        let mut stop = self.stop.subscribe();
+        // It fails only when the sender is gone, and that is part of us.
+        let _ = stop.wait_for(|&is_stopped| is_stopped).await;
     }
 
     /// Forgets everything but the settings.

@@ -3,15 +3,13 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use mcp_kit::{Cli, NoSettings, Sidecar, Tools};
+use event_planner_mcp_stripe::{StripeSettings, sidecar};
+use mcp_kit::Cli;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    mcp_kit::run(Cli::<NoSettings>::parse(), async |_, _| {
-        Ok(Sidecar::new(Tools::new(
-            "stripe",
-            env!("CARGO_PKG_VERSION"),
-        )))
+    mcp_kit::run(Cli::<StripeSettings>::parse(), async |settings, metrics| {
+        sidecar(&settings, &metrics)
     })
     .await
 }

@@ -3,15 +3,13 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use mcp_kit::{Cli, NoSettings, Sidecar, Tools};
+use mcp_kit::Cli;
+use mcp_twilio::Settings;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    mcp_kit::run(Cli::<NoSettings>::parse(), async |_, _| {
-        Ok(Sidecar::new(Tools::new(
-            "twilio",
-            env!("CARGO_PKG_VERSION"),
-        )))
+    mcp_kit::run(Cli::<Settings>::parse(), async |settings, metrics| {
+        mcp_twilio::sidecar(&settings, &metrics)
     })
     .await
 }

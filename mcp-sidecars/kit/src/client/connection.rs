@@ -1,6 +1,13 @@
 //! One connection to an MCP server, and why there is none.
 
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::anyhow;
 use reqwest::StatusCode;
@@ -50,6 +57,7 @@ pub(super) enum Link {
 pub(super) struct Connection {
     running: RunningService<RoleClient, ClientConfig>,
     stop: CancellationToken,
+    is_retired: AtomicBool,
     /// Ends the connection, and the process behind it, with the last user.
     _ends: DropGuard,
 }
@@ -67,6 +75,8 @@ enum Kind {
     Lost,
     /// It asks to be left alone.
     Busy(Option<Duration>),
+    /// Its process died, and is not started again before that: waiting for it would not be failing fast.
+    Paused(Duration),
     /// It does not take our credentials or does not know what we ask for.
     Misconfigured,
     TooLarge,
@@ -112,6 +122,7 @@ impl Connection {
         Ok(Self {
             running,
             stop,
+            is_retired: AtomicBool::new(false),
             _ends: ends,
         })
     }
@@ -121,7 +132,13 @@ impl Connection {
     }
 
     pub(super) fn is_usable(&self) -> bool {
-        !self.stop.is_cancelled() && !self.peer().is_transport_closed()
+        let is_over = self.is_retired.load(Ordering::Relaxed) || self.stop.is_cancelled();
+        !is_over && !self.peer().is_transport_closed()
+    }
+
+    /// Takes no further calls; those on their way may end well.
+    pub(super) fn retire(&self) {
+        self.is_retired.store(true, Ordering::Relaxed);
     }
 
     /// Ends it now, for all who use it.
@@ -190,7 +207,7 @@ impl Trouble {
         let cause = anyhow!("its process died; it is started again in {wait:?}");
         Self {
             is_safe: true,
-            ..Self::new(Kind::Busy(Some(wait)), cause)
+            ..Self::new(Kind::Paused(wait), cause)
         }
     }
 
@@ -289,6 +306,12 @@ impl Trouble {
                 is_safe: self.is_safe,
                 wait: None,
                 outcome: "lost",
+            },
+            Kind::Paused(wait) => Setback {
+                error: away(wait).with_cause(cause),
+                is_safe: true,
+                wait: None,
+                outcome: "paused",
             },
             Kind::Busy(wait) => Setback {
                 error: away(wait.unwrap_or(second)).with_cause(cause),

@@ -88,7 +88,7 @@ impl Mcp {
             .pass(request.deadline, request.is_repeatable(), attempt)
             .await;
         if shared.gate.is_shut() {
-            shared.close();
+            shared.replace_process();
         }
         let ServerResult::CallToolResult(result) = result? else {
             let message = "the tool asks back, which this client cannot answer";
@@ -115,7 +115,7 @@ impl Shared {
             Ok(connection) => {
                 let done = work(Arc::clone(&connection)).await;
                 if done.as_ref().is_err_and(Trouble::is_lost) {
-                    connection.close();
+                    connection.retire();
                 }
                 done
             }
@@ -155,9 +155,9 @@ impl Shared {
         opening.await.unwrap_or_else(|_| Err(Trouble::stopped()))
     }
 
-    /// Ends the connection, so that the next attempt begins anew: with another process, if it is one of ours.
-    fn close(&self) {
-        if let Ok(slot) = self.slot.try_lock()
+    /// Ends a process that has stopped answering: the next attempt gets another.
+    fn replace_process(&self) {
+        if let (Link::Stdio(_), Ok(slot)) = (&self.link, self.slot.try_lock())
             && let Some(connection) = slot.as_ref()
         {
             connection.close();

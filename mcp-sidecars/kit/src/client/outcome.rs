@@ -27,7 +27,24 @@ pub(super) fn of_problem(
     }
     let details = (!problem.is_empty()).then_some(Value::Object(problem));
     let origin = format!("{server} answered {status} {code}, request {request_id}");
+    let code = match status {
+        _ if known(&code).is_some() => code,
+        413 => Code::Refused.as_str().to_owned(),
+        // Not the sidecar's own words: somebody between us.
+        500.. => return away(server, wait, anyhow!("{origin}: {message}")),
+        _ => code,
+    };
     told(&origin, &code, message, wait, details)
+}
+
+fn away(server: &str, wait: Option<Duration>, cause: anyhow::Error) -> ToolError {
+    let wait = wait.unwrap_or(Duration::from_secs(1));
+    ToolError::unavailable(format!("{server} is not reachable right now"), wait).with_cause(cause)
+}
+
+fn known(code: &str) -> Option<Code> {
+    let text = IntoDeserializer::<serde::de::value::Error>::into_deserializer(code);
+    Code::deserialize(text).ok()
 }
 
 /// The result of a tool over MCP, or its error.
@@ -85,10 +102,8 @@ fn told(
     wait: Option<Duration>,
     details: Option<Value>,
 ) -> ToolError {
-    let known =
-        Code::deserialize(IntoDeserializer::<serde::de::value::Error>::into_deserializer(code));
     let cause = anyhow!("{origin}: {message}");
-    let Ok(code) = known else {
+    let Some(code) = known(code) else {
         return ToolError::internal(cause);
     };
     ToolError {
@@ -120,6 +135,13 @@ mod tests {
             (error.code, error.message.chars().count()),
             (Code::Refused, 500)
         );
+    }
+
+    #[test]
+    fn a_problem_of_somebody_between_is_no_word_of_the_sidecar() {
+        let of = |status| of_problem("x", status, JsonObject::new(), None).code;
+        let codes = [of(502), of(413), of(404)];
+        assert_eq!(codes, [Code::Unavailable, Code::Refused, Code::Internal]);
     }
 
     #[test]

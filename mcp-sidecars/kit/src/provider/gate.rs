@@ -70,23 +70,26 @@ impl Gate {
         let _place = self.place(deadline).await?;
         self.budget.earn();
         let mut number = 1;
+        let mut is_undone = true;
         loop {
             self.breaker.admit().map_err(|wait| {
                 self.count("breaker_open");
                 ToolError::unavailable(format!("{} is left alone after failures", self.name), wait)
+                    .undone(is_undone)
             })?;
             let setback = match self.try_once(deadline, attempt()).await {
                 Attempt::Done(answer, _) => return Ok(answer),
                 Attempt::Never(error, _) => return Err(error),
                 Attempt::Again(setback) => setback,
             };
+            is_undone &= setback.is_safe;
             let wait = setback.wait.filter(|_| setback.is_safe);
             let wait = wait.unwrap_or_else(|| backoff(number));
             let may_repeat = setback.is_safe || is_repeatable;
             let left = deadline.saturating_duration_since(Instant::now());
             let has_time = left > wait + Duration::from_millis(50);
             if !may_repeat || number >= self.policy.attempts || !has_time || !self.budget.spend() {
-                return Err(setback.error);
+                return Err(setback.error.undone(is_undone));
             }
             tokio::time::sleep(wait).await;
             number += 1;
@@ -116,6 +119,7 @@ impl Gate {
                 format!("too many requests to {} at once", self.name),
                 Duration::from_secs(1),
             )
+            .undone(true)
         })
     }
 

@@ -92,7 +92,8 @@ impl Provider {
     ///
     /// # Errors
     /// `RATE_LIMITED` with the provider's `Retry-After`; `UNAVAILABLE` when it is away, fails or is left alone;
-    /// `TIMEOUT` at the deadline; `REFUSED` for an answer over the limit.
+    /// `TIMEOUT` at the deadline; `REFUSED` for an answer over the limit. Each says whether the request was surely not
+    /// carried out.
     pub async fn send(&self, call: &Call, request: Outgoing) -> Result<Reply, ToolError> {
         self.send_by(call.deadline, request).await
     }

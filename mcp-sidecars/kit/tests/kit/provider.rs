@@ -208,3 +208,21 @@ async fn nobody_listening_is_unavailable_and_names_no_address() {
     );
     assert!(Provider::new("sample", "file:///etc/passwd", Policy::default(), &metrics).is_err());
 }
+
+#[tokio::test]
+async fn an_error_says_whether_surely_nothing_was_done() {
+    let key = || Outgoing::new(Method::POST, ["things"]).repeatable();
+    let (away, _, metrics) = provider(Policy::default(), |_, _| status(429)).await;
+    assert!(away.send(&call(1), key()).await.unwrap_err().is_undone);
+    let nobody = Provider::new("sample", "http://127.0.0.1:1", Policy::default(), &metrics);
+    let refused = nobody.unwrap().send(&call(1), key()).await;
+    assert!(refused.unwrap_err().is_undone);
+    let (failing, ..) = provider(Policy::default(), |_, _| status(500)).await;
+    assert!(!failing.send(&call(3), key()).await.unwrap_err().is_undone);
+    // The last attempt was turned away, but the one before may have come through.
+    let (mixed, ..) = provider(Policy::default(), |number, _| {
+        status(if number == 0 { 500 } else { 429 })
+    })
+    .await;
+    assert!(!mixed.send(&call(9), key()).await.unwrap_err().is_undone);
+}

@@ -1,5 +1,7 @@
 //! The sidecar before a real Postgres, whose superuser `DATABASE_URL` names.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod cancel;
 mod honest;
 mod hostile;

@@ -134,3 +134,19 @@ async fn only_what_is_safe_is_repeated() {
         serving.abort();
     }
 }
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_taken_does_not_end_the_other_calls() {
+    for road in OVER_HTTP {
+        let port = free_port();
+        let mut server = serve(port).await;
+        let client = client_to(road, port, &Metrics::new().unwrap());
+        assert!(call(&client, "say", json!({ "text": "a" })).await.is_ok());
+        let slow = request("wait", &json!({ "milliseconds": 700 }), 10_000);
+        let large = request("flood", &json!({ "bytes": 900_000 }), 10_000);
+        let (slow, large) = tokio::join!(client.call(&slow), client.call(&large));
+        assert_eq!(large.unwrap_err().code, Code::Refused, "{road:?}");
+        assert!(slow.is_ok(), "{road:?}: {slow:?}");
+        server.kill().await.unwrap();
+    }
+}
