@@ -19,8 +19,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     access::{self, Identity, RequestId},
-    api_keys, audit, bookings, caterers, events, extract, health, members, openapi, organizations,
-    plans,
+    api_keys, audit, bookings, caterers, events, extract, health, jobs, members, openapi,
+    organizations, plans,
     problem::{self, Problem},
     rate_limit, reference,
     state::App,
@@ -39,6 +39,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .merge(events::routes())
         .merge(plans::routes())
         .merge(bookings::routes())
+        .merge(jobs::routes())
 }
 
 /// The whole application, as it is served and as tests drive it.

@@ -14,6 +14,7 @@ pub mod events;
 pub mod extract;
 pub mod health;
 pub mod http;
+pub mod jobs;
 pub mod members;
 pub mod merge_patch;
 pub mod money;

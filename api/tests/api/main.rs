@@ -15,6 +15,7 @@ mod durability;
 mod events;
 mod health;
 mod import;
+mod jobs;
 mod openapi;
 mod permissions;
 mod plans;
