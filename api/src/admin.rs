@@ -14,6 +14,7 @@ use crate::{
     caterers,
     config::{Admin, AdminTask, Database, Healthcheck, Migrate, Seed},
     extract::field_errors,
+    jobs,
     organizations::{self, NewTenant},
     problem::Problem,
     state::{self, App},
@@ -173,6 +174,13 @@ pub async fn run(config: &Admin) -> anyhow::Result<String> {
                 .await
                 .map_err(told)?;
             Ok(format!("api key (shown once): {}", token.expose()))
+        }
+        AdminTask::ReleaseDeliveries => {
+            jobs::release_deliveries(&app.db).await?;
+            Ok(
+                "deliveries are released: the workers of this database begin within seconds"
+                    .to_owned(),
+            )
         }
     }
 }

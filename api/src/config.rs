@@ -22,6 +22,8 @@ pub struct Cli {
 pub enum Command {
     /// Serve the REST API until SIGTERM or Ctrl-C.
     Serve(Box<Serve>),
+    /// Do the work that requests leave behind, such as messages and webhooks, until SIGTERM or Ctrl-C.
+    Worker(Box<Worker>),
     /// Bring the database to the schema of this version (forward only; run it before `serve`).
     Migrate(Migrate),
     /// Load the demo organization with its catalogue; done again, it changes nothing.
@@ -145,6 +147,16 @@ pub struct Sidecars {
     pub postgres_sidecar_token_file: Option<PathBuf>,
 }
 
+#[derive(Debug, Clone, Args)]
+pub struct Worker {
+    /// `LISTEN_ADDR` answers `/health` and `/ready` only.
+    #[command(flatten)]
+    pub serve: Serve,
+    /// Jobs at once.
+    #[arg(long, env, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub worker_concurrency: u16,
+}
+
 #[derive(Debug, Args)]
 pub struct Migrate {
     /// Address of Postgres as the owner of the schema (may create roles and extensions).
@@ -200,6 +212,9 @@ pub enum AdminTask {
         #[arg(long)]
         name: String,
     },
+    /// Let a restored copy of the database send messages, webhooks and payments from now on. Until then its workers do
+    /// nothing, because the original has sent them already.
+    ReleaseDeliveries,
 }
 
 impl Database {

@@ -19,7 +19,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     access::{self, Arrival, Identity},
-    api_keys, audit, bookings, caterers, events, extract, health, insights, members, openapi,
+    api_keys, audit, bookings, caterers, events, extract, health, insights, jobs, members, openapi,
     organizations, plans,
     problem::{self, Problem},
     rate_limit, reference,
@@ -40,6 +40,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .merge(plans::routes())
         .merge(bookings::routes())
         .merge(insights::routes())
+        .merge(jobs::routes())
 }
 
 /// The whole application, as it is served and as tests drive it.

@@ -34,6 +34,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
     telemetry::init(&cli.log)?;
     match cli.command {
         Command::Serve(config) => serve::run(&config).await,
+        Command::Worker(config) => serve::work(&config).await,
         Command::Migrate(config) => admin::migrate(&config).await,
         Command::Seed(config) => {
             println!("{}", admin::seed(&config).await?);

@@ -154,6 +154,12 @@ impl Problem {
         Self::Conflict(kind, detail.into(), Map::new())
     }
 
+    /// What happened, for the log and for operators: the cause where there is one.
+    pub fn into_words(self) -> String {
+        let parts = self.parts();
+        parts.cause.unwrap_or(parts.detail)
+    }
+
     fn parts(self) -> Parts {
         let (kind, detail, errors, extra, cause) = match self {
             Self::Malformed(kind, detail, errors) => (kind, detail, errors, Map::new(), None),

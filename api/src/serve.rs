@@ -1,9 +1,9 @@
-//! `serve`: listen, answer, tidy up in the background, and stop without breaking a request.
+//! `serve` and `worker`: listen, answer, work in the background, and stop without breaking anything off.
 
 use std::{net::SocketAddr, sync::atomic::Ordering, time::Duration};
 
 use anyhow::Context;
-use axum::serve::ListenerExt;
+use axum::{Router, serve::ListenerExt};
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
@@ -11,18 +11,37 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    bookings,
-    config::Serve,
-    http,
+    config::{self, Serve},
+    health, http,
+    jobs::{self, HANDLERS},
     state::{self, App},
-    telemetry, work,
+    telemetry,
 };
 
-/// How often expired holds and old idempotency records are looked for.
+/// How often callers who have gone are forgotten.
 const TIDY_EVERY: Duration = Duration::from_secs(10);
 
 /// Serves until SIGTERM or Ctrl-C.
 pub async fn run(config: &Serve) -> anyhow::Result<()> {
+    until_stopped(config, http::app, tidy).await
+}
+
+/// Works on jobs until SIGTERM or Ctrl-C, and answers about its health.
+pub async fn work(config: &config::Worker) -> anyhow::Result<()> {
+    let options = jobs::Options {
+        concurrency: config.worker_concurrency.into(),
+        ..jobs::Options::default()
+    };
+    let router = |app: App| health::routes().with_state(app);
+    let work = move |app, stop| jobs::Worker::run(app, HANDLERS, options, stop);
+    until_stopped(&config.serve, router, work).await
+}
+
+async fn until_stopped<F: Future<Output = ()> + Send + 'static>(
+    config: &Serve,
+    router: impl FnOnce(App) -> Router,
+    in_background: impl FnOnce(App, CancellationToken) -> F,
+) -> anyhow::Result<()> {
     let mut signals = Stop::listen()?;
     let db = state::connect_lazily(
         &config.database.url()?,
@@ -33,7 +52,7 @@ pub async fn run(config: &Serve) -> anyhow::Result<()> {
     let metrics = listen(config.metrics_addr, "METRICS_ADDR").await?;
     let stop = CancellationToken::new();
     let background = [
-        tokio::spawn(tidy(app.clone(), stop.clone())),
+        tokio::spawn(in_background(app.clone(), stop.clone())),
         tokio::spawn(serve_metrics(metrics, app.clone(), stop.clone())),
     ];
     tracing::info!(address = %config.listen_addr, "listening");
@@ -41,7 +60,7 @@ pub async fn run(config: &Serve) -> anyhow::Result<()> {
         // A short answer must not wait for the next one.
         let _ = stream.set_nodelay(true);
     });
-    let service = http::app(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
+    let service = router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
     let drained = stop.clone();
     let server = axum::serve(listener, service)
         .with_graceful_shutdown(async move { drained.cancelled().await });
@@ -57,7 +76,12 @@ pub async fn run(config: &Serve) -> anyhow::Result<()> {
         tracing::warn!("some requests did not end in time");
     }
     for task in background {
-        let _ = task.await;
+        if tokio::time::timeout(config.drain_timeout, task)
+            .await
+            .is_err()
+        {
+            tracing::warn!("some work did not end in time");
+        }
     }
     app.db.close().await;
     tracing::info!("stopped");
@@ -79,19 +103,12 @@ async fn serve_metrics(listener: TcpListener, app: App, stop: CancellationToken)
     }
 }
 
-/// Releases holds that nobody confirmed, and forgets what need not be kept.
 async fn tidy(app: App, stop: CancellationToken) {
     let mut interval = tokio::time::interval(TIDY_EVERY);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while stop.run_until_cancelled(interval.tick()).await.is_some() {
         app.rate_limiter.tidy();
         app.insights_limiter.tidy();
-        if let Err(problem) = bookings::release_expired(&app).await {
-            tracing::warn!(?problem, "expired holds were not released; trying again");
-        }
-        if let Err(error) = work::forget_old_answers(&app).await {
-            tracing::warn!(%error, "old idempotency records were not removed; trying again");
-        }
     }
 }
 

@@ -5,7 +5,8 @@ use std::io::IsTerminal;
 use anyhow::Context;
 use axum::{Router, routing::get};
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    Encoder, Gauge, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry,
+    TextEncoder,
 };
 use tracing_subscriber::EnvFilter;
 
@@ -44,6 +45,55 @@ pub struct Metrics {
     pub rate_limit_fallbacks: prometheus::IntCounter,
     /// What the clients of the sidecars count.
     pub sidecars: mcp_kit::Metrics,
+    pub jobs: JobMetrics,
+}
+
+/// What a worker counts.
+#[derive(Clone)]
+pub struct JobMetrics {
+    pub ended: IntCounterVec,
+    pub duration: HistogramVec,
+    pub due: IntGauge,
+    pub dead: IntGauge,
+    pub oldest: Gauge,
+    pub paused_lanes: IntGauge,
+    pub frozen: IntGauge,
+}
+
+impl JobMetrics {
+    fn new(registry: &Registry) -> anyhow::Result<Self> {
+        let gauge = |name: &str, help: &str| -> anyhow::Result<IntGauge> {
+            let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok(gauge)
+        };
+        let ended = Opts::new("jobs_total", "Attempts at jobs that ended.");
+        let ended = IntCounterVec::new(ended, &["kind", "outcome"])?;
+        registry.register(Box::new(ended.clone()))?;
+        let duration = HistogramOpts::new("job_duration_seconds", "Time of an attempt.");
+        let duration = HistogramVec::new(duration, &["kind"])?;
+        registry.register(Box::new(duration.clone()))?;
+        let oldest = Gauge::new(
+            "jobs_oldest_due_seconds",
+            "How long the oldest due job has waited.",
+        )?;
+        registry.register(Box::new(oldest.clone()))?;
+        Ok(Self {
+            ended,
+            duration,
+            due: gauge("jobs_due", "Jobs that wait for a worker.")?,
+            dead: gauge("jobs_dead", "Dead letters.")?,
+            oldest,
+            paused_lanes: gauge(
+                "job_lanes_paused",
+                "Providers whose jobs wait because they are away.",
+            )?,
+            frozen: gauge(
+                "deliveries_frozen",
+                "1 on a restored copy until deliveries are released.",
+            )?,
+        })
+    }
 }
 
 impl Metrics {
@@ -96,6 +146,7 @@ impl Metrics {
             )?,
             rate_limit_fallbacks,
             sidecars: mcp_kit::Metrics::for_client(&registry)?,
+            jobs: JobMetrics::new(&registry)?,
             registry,
         })
     }

@@ -141,6 +141,14 @@ impl Work {
         &self.app.settings
     }
 
+    pub fn organization_id(&self) -> Uuid {
+        self.organization_id
+    }
+
+    pub fn request_id(&self) -> &str {
+        &self.request_id
+    }
+
     pub fn new_id(&self) -> Uuid {
         self.app.new_id()
     }

@@ -271,7 +271,7 @@ async fn a_hold_that_nobody_confirms_ends(pool: PgPool) {
 async fn the_sweeper_releases_expired_holds_of_everybody(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let mine = Scene::new(&app, "mine").await;
-    Scene::for_client(&app.stranger, "theirs").await;
+    Scene::for_client(&app, &app.stranger, "theirs").await;
     app.advance(Duration::from_hours(49));
     assert_eq!(
         event_planner_api::bookings::release_expired(&app.app)

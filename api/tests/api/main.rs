@@ -16,6 +16,7 @@ mod events;
 mod health;
 mod import;
 mod insights;
+mod jobs;
 mod openapi;
 mod permissions;
 mod plans;

@@ -159,7 +159,7 @@ async fn a_strangers_ids_in_a_body_are_as_unknown_as_any(pool: PgPool) {
             answer.expect_invalid(&[&format!("#/{field}")]);
         }
     }
-    let mine = Scene::for_client(&app.stranger, "stranger").await;
+    let mine = Scene::for_client(&app, &app.stranger, "stranger").await;
     for id in [scene.event_id, Uuid::nil()] {
         let body = json!({"event_id": id});
         let path = format!("/v1/plans/{}/options/1/book", mine.plan_id);

@@ -22,16 +22,17 @@ pub struct Scene {
     /// Held, of another event.
     pub booking_id: Uuid,
     saved_query_id: Uuid,
+    dead_job_id: Uuid,
 }
 
 impl Scene {
     /// In the organization of `app.owner`.
     pub async fn new(app: &TestApp, name: &str) -> Self {
-        Self::for_client(&app.owner, name).await
+        Self::for_client(app, &app.owner, name).await
     }
 
     /// In the organization of an owner; in a city of its own, so that scenes do not meet.
-    pub async fn for_client(owner: &Client, name: &str) -> Self {
+    pub async fn for_client(app: &TestApp, owner: &Client, name: &str) -> Self {
         let mut bytes = [0; 6];
         getrandom::fill(&mut bytes).unwrap();
         let city = format!("{name} {bytes:?}").replace(['[', ']', ','], "");
@@ -61,9 +62,11 @@ impl Scene {
         let body = json!({"venue_id": venue_id, "number_of_guests": 40});
         let booking_id = create(owner, &format!("/v1/events/{other}/bookings"), &body).await;
         let saved_query_id = create(owner, "/v1/insights/queries", &saved_query(&city)).await;
+        let organization_id = id(&me["organization"]["id"]);
+        let dead_job_id = dead_job(app, organization_id).await;
         Self {
             city,
-            organization_id: id(&me["organization"]["id"]),
+            organization_id,
             member_id,
             api_key_id,
             venue_id,
@@ -74,6 +77,7 @@ impl Scene {
             plan_id,
             booking_id,
             saved_query_id,
+            dead_job_id,
         }
     }
 
@@ -95,6 +99,7 @@ impl Scene {
             .replace("{plan_id}", &self.plan_id.to_string())
             .replace("{booking_id}", &self.booking_id.to_string())
             .replace("{query_id}", &self.saved_query_id.to_string())
+            .replace("{job_id}", &self.dead_job_id.to_string())
             .replace("{rank}", "1")
     }
 
@@ -149,6 +154,18 @@ impl Scene {
 /// How many events there are; the name has to be new.
 fn saved_query(name: &str) -> Value {
     json!({"name": name, "sql": "select count(*) from events"})
+}
+
+/// A job that was given up; no request makes one.
+async fn dead_job(app: &TestApp, organization_id: Uuid) -> Uuid {
+    let id = app.app.new_id();
+    sqlx::query("INSERT INTO jobs (organization_id, id, kind, payload, died_at) VALUES ($1, $2, 'test', '{}', now())")
+        .bind(organization_id)
+        .bind(id)
+        .execute(&app.app.db)
+        .await
+        .unwrap();
+    id
 }
 
 /// A venue for 100 in some city: 1,000.00 EUR and 100.00 EUR an hour, no tax, no set-up time.

@@ -111,6 +111,7 @@ fn told(
         message: message.into(),
         retry_after: wait,
         details,
+        is_undone: false,
         cause: (code == Code::Internal).then_some(cause),
     }
 }

@@ -1,0 +1,107 @@
+//! What becomes of a job after an attempt.
+
+use std::time::Duration;
+
+use super::{
+    Done, Failure, Handler, Job,
+    queries::{self, Again},
+};
+use crate::state::App;
+
+/// Retries wait a random time up to this, doubled with each attempt (full jitter).
+const FIRST_SPREAD: Duration = Duration::from_secs(2);
+const LONGEST_SPREAD: Duration = Duration::from_hours(1);
+/// Longest text that is kept of an error, in characters.
+const LONGEST_ERROR: usize = 500;
+
+/// What an attempt came to, for the metrics.
+pub(super) fn outcome(ended: &Result<Done, Failure>) -> &'static str {
+    match ended {
+        Ok(_) => "ok",
+        Err(Failure::Retry { .. }) => "retry",
+        Err(Failure::Away { .. }) => "away",
+        Err(Failure::Fatal(_)) => "fatal",
+        Err(Failure::Lost) => "lost",
+    }
+}
+
+/// Gives back a job that was not done.
+pub(super) async fn give_back(
+    app: &App,
+    handler: &Handler,
+    job: &Job,
+    failure: Failure,
+) -> sqlx::Result<()> {
+    let (error, again) = match failure {
+        Failure::Lost => {
+            tracing::warn!(job.id = %job.id, kind = job.kind, "the lease ended before the job did; its result is refused");
+            return Ok(());
+        }
+        Failure::Away { error, after } => {
+            let after = after.unwrap_or_default();
+            if !job.lane.is_empty() {
+                queries::pause_lane(&app.db, &job.lane, after).await?;
+            }
+            (
+                error,
+                Again {
+                    after,
+                    spread: FIRST_SPREAD,
+                    counts: false,
+                    dies: false,
+                },
+            )
+        }
+        Failure::Retry { error, after } => {
+            let again = Again {
+                after: after.unwrap_or_default(),
+                spread: spread(job.attempts),
+                counts: true,
+                dies: handler.every.is_none()
+                    && u32::try_from(job.attempts).is_ok_and(|made| made >= handler.attempts),
+            };
+            (error, again)
+        }
+        Failure::Fatal(error) => {
+            let again = Again {
+                after: LONGEST_SPREAD,
+                spread: Duration::ZERO,
+                counts: true,
+                dies: handler.every.is_none(),
+            };
+            (error, again)
+        }
+    };
+    let error: String = error.chars().take(LONGEST_ERROR).collect();
+    tracing::warn!(job.id = %job.id, kind = job.kind, attempts = job.attempts, error, dead = again.dies, "job not done");
+    queries::release(&app.db, job, Some(&error), again).await?;
+    Ok(())
+}
+
+/// Puts housekeeping back on the queue for the next time.
+pub(super) async fn come_again(app: &App, job: &Job, every: Duration) -> sqlx::Result<()> {
+    let again = Again {
+        after: every,
+        spread: Duration::ZERO,
+        counts: true,
+        dies: false,
+    };
+    queries::release(&app.db, job, None, again).await?;
+    Ok(())
+}
+
+fn spread(attempts: i32) -> Duration {
+    let doublings = u32::try_from(attempts - 1).unwrap_or_default().min(20);
+    (FIRST_SPREAD * 2_u32.pow(doublings)).min(LONGEST_SPREAD)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_doubles_up_to_an_hour() {
+        let seconds = [1, 2, 3, 11, 12, 1_000].map(|attempt| spread(attempt).as_secs());
+        assert_eq!(seconds, [2, 4, 8, 2_048, 3_600, 3_600]);
+    }
+}
