@@ -1,5 +1,7 @@
 //! Credentials against the sandbox's token endpoint.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{
     path::{Path, PathBuf},
     sync::Arc,

@@ -7,6 +7,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use ring::{error::Unspecified, rand::SystemRandom};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -15,6 +16,7 @@ use crate::world::World;
 mod calendar;
 mod drive;
 mod error;
+mod params;
 pub mod service_account;
 pub mod token;
 
@@ -49,5 +51,14 @@ pub(crate) fn routes() -> Router<Arc<World>> {
 
 /// Google's own body for a status that a switch asks for.
 pub(crate) fn trouble(status: StatusCode) -> Response {
+    if status == StatusCode::GONE {
+        return calendar::full_sync_required().into_response();
+    }
     error::Refusal::trouble(status).into_response()
+}
+
+/// 128 bits that nobody can guess.
+fn random() -> Result<u128, Unspecified> {
+    let bytes: [u8; 16] = ring::rand::generate(&SystemRandom::new())?.expose();
+    Ok(u128::from_be_bytes(bytes))
 }

@@ -13,11 +13,10 @@ use axum::{
     routing::post,
 };
 use jiff::{SignedDuration, Timestamp};
-use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{error::Refusal, service_account};
+use super::{error::Refusal, random, service_account};
 use crate::world::World;
 
 /// The OAuth client of development.
@@ -101,10 +100,7 @@ impl Tokens {
     /// A new token, and the seconds that it holds.
     fn issue(&mut self, identity: Identity, now: Timestamp) -> Option<String> {
         self.0.retain(|_, issued| issued.expires_at > now);
-        let mut random = [0; 24];
-        SystemRandom::new().fill(&mut random).ok()?;
-        let random: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-        let token = format!("ya29.sandbox-{random}");
+        let token = format!("ya29.sandbox-{:032x}", random().ok()?);
         let expires_at = now + LIFETIME;
         self.0.insert(
             token.clone(),
@@ -158,7 +154,8 @@ async fn token(
             return Err(Denial::bad("unsupported_grant_type", words));
         }
     };
-    let scope = Vec::from_iter(identity.scopes.iter().map(String::as_str)).join(" ");
+    let scopes: Vec<_> = identity.scopes.iter().map(String::as_str).collect();
+    let scope = scopes.join(" ");
     let issued = world.things().google.tokens.issue(identity, world.now());
     let token = issued.ok_or_else(|| {
         let words = "no randomness".to_owned();
