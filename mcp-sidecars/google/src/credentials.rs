@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// So long before its end a token is no longer used.
-const MARGIN: Duration = Duration::from_secs(60);
+const MARGIN: Duration = Duration::from_mins(1);
 /// So long nobody asks again after Google refused our credentials.
 const REFUSED_FOR: Duration = Duration::from_secs(10);
 
