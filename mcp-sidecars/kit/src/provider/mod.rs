@@ -131,9 +131,14 @@ impl Provider {
     ///
     /// # Errors
     /// `RATE_LIMITED` with the provider's `Retry-After`; `UNAVAILABLE` when it is away, fails or is left alone;
-    /// `TIMEOUT` at the deadline; `REFUSED` for an answer over the limit.
+    /// `TIMEOUT` at the deadline; `REFUSED` for an answer over the limit; `INVALID` for an id that is no path segment.
     pub async fn send(&self, call: &Call, request: Outgoing) -> Result<Reply, ToolError> {
         let inner = &*self.0;
+        if !request.stays_in_place() {
+            return Err(ToolError::invalid(
+                "an id must not be empty, . or .., nor hold control characters",
+            ));
+        }
         let _place = inner.place(call).await?;
         inner.budget.earn();
         let mut attempt = 1;
