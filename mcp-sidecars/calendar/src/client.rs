@@ -8,13 +8,13 @@ use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::{event::Resource, settings::Settings};
+use crate::{event::Resource, settings::CalendarSettings};
 
 /// The calendars of an account. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Calendar {
     google: Google,
-    pub(crate) settings: Arc<Settings>,
+    pub(crate) settings: Arc<CalendarSettings>,
 }
 
 /// A calendar that may be used; its id.
@@ -35,7 +35,7 @@ pub(crate) enum Outcome {
 }
 
 impl Calendar {
-    pub(crate) fn new(google: Google, settings: Settings) -> Self {
+    pub(crate) fn new(google: Google, settings: CalendarSettings) -> Self {
         Self {
             google,
             settings: Arc::new(settings),

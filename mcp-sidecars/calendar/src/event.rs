@@ -5,47 +5,38 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// An event as Google has it: what we read of it, and its guests as they are, so that they can be sent back whole.
+/// An event as Google has it: what we read of it, and its guests as they are, so that they can be sent back whole. Of a
+/// cancelled one only the id is certain.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Resource {
     id: String,
+    #[serde(default)]
     etag: String,
+    #[serde(default = "confirmed")]
     status: String,
+    #[serde(default)]
     summary: String,
     description: Option<String>,
     location: Option<String>,
+    #[serde(default)]
     start: When,
+    #[serde(default)]
     end: When,
+    #[serde(default)]
     recurrence: Vec<String>,
     recurring_event_id: Option<String>,
+    #[serde(default)]
     attendees: Vec<Value>,
     transparency: Option<String>,
     hangout_link: Option<String>,
     html_link: Option<String>,
+    #[serde(default)]
     extended_properties: Extended,
 }
 
-impl Default for Resource {
-    fn default() -> Self {
-        Self {
-            id: String::new(),
-            etag: String::new(),
-            status: "confirmed".to_owned(),
-            summary: String::new(),
-            description: None,
-            location: None,
-            start: When::default(),
-            end: When::default(),
-            recurrence: Vec::new(),
-            recurring_event_id: None,
-            attendees: Vec::new(),
-            transparency: None,
-            hangout_link: None,
-            html_link: None,
-            extended_properties: Extended::default(),
-        }
-    }
+fn confirmed() -> String {
+    "confirmed".to_owned()
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

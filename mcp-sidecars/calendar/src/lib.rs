@@ -10,7 +10,7 @@ mod settings;
 mod time;
 mod write;
 
-pub use settings::Settings;
+pub use settings::CalendarSettings;
 
 use event_planner_google::Google;
 use mcp_kit::{Call, Metrics, Outgoing, Policy, Sidecar, Tool, Tools};
@@ -34,8 +34,8 @@ const READ_SCOPES: [&str; 3] = [
 /// The sidecar under these settings.
 ///
 /// # Errors
-/// Settings that do not hold, such as half of the credentials.
-pub fn sidecar(settings: &Settings, metrics: &Metrics) -> anyhow::Result<Sidecar> {
+/// CalendarSettings that do not hold, such as half of the credentials.
+pub fn sidecar(settings: &CalendarSettings, metrics: &Metrics) -> anyhow::Result<Sidecar> {
     let scopes = if settings.read_only {
         READ_SCOPES
     } else {
@@ -151,7 +151,7 @@ where
     move |call, arguments| work(calendar.clone(), call, arguments)
 }
 
-fn notes(settings: &Settings) -> serde_json::Map<String, Value> {
+fn notes(settings: &CalendarSettings) -> serde_json::Map<String, Value> {
     let notes = json!({
         "provider": "Google Calendar v3",
         "read_only": settings.read_only,

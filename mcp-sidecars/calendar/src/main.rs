@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use event_planner_mcp_calendar::{Settings, sidecar};
+use event_planner_mcp_calendar::{CalendarSettings, sidecar};
 use mcp_kit::Cli;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    mcp_kit::run(Cli::<Settings>::parse(), async |own, metrics| {
+    mcp_kit::run(Cli::<CalendarSettings>::parse(), async |own, metrics| {
         sidecar(&own, &metrics)
     })
     .await

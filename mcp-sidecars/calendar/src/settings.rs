@@ -5,7 +5,7 @@ use event_planner_google::GoogleSettings;
 
 /// What this sidecar can be told.
 #[derive(Debug, Clone, Args)]
-pub struct Settings {
+pub struct CalendarSettings {
     #[command(flatten)]
     pub google: GoogleSettings,
     /// Calendars that may be read and written, by id, separated by commas; `primary` is the account's own, `*@firm.example`
@@ -20,7 +20,7 @@ pub struct Settings {
     pub read_only: bool,
 }
 
-impl Settings {
+impl CalendarSettings {
     /// Whether that calendar is among the allowed ones.
     pub(crate) fn allows(&self, calendar: &str) -> bool {
         self.allowed_calendars
