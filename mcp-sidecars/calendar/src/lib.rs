@@ -34,7 +34,7 @@ const READ_SCOPES: [&str; 3] = [
 /// The sidecar under these settings.
 ///
 /// # Errors
-/// CalendarSettings that do not hold, such as half of the credentials.
+/// Settings that do not hold, such as half of the credentials.
 pub fn sidecar(settings: &CalendarSettings, metrics: &Metrics) -> anyhow::Result<Sidecar> {
     let scopes = if settings.read_only {
         READ_SCOPES

@@ -111,7 +111,6 @@ pub(crate) fn check_recurrence(lines: &[String]) -> Result<(), ToolError> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 

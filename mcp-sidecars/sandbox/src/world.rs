@@ -78,7 +78,6 @@ impl World {
     }
 
     /// The time of this sandbox.
-    #[expect(clippy::unused_self, reason = "a test may want to move it")]
     #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     pub fn now(&self) -> Timestamp {
         Timestamp::now()
