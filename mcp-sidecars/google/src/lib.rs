@@ -73,7 +73,7 @@ impl Google {
     /// Google's answer if it is a good one.
     ///
     /// # Errors
-    /// As [`exchange`](Self::exchange), and Google's own refusal as [`failure`] says it.
+    /// As [`exchange`](Self::exchange), and Google's own refusal as [`failure()`] says it.
     pub async fn send(&self, call: &Call, request: Outgoing) -> Result<Reply, ToolError> {
         let reply = self.exchange(call, request).await?;
         if reply.status.is_success() {

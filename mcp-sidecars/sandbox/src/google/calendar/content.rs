@@ -341,7 +341,7 @@ impl When {
 }
 
 /// RFC 3339 with the zone's offset, `Z` for none.
-fn written(instant: Timestamp, zone: &TimeZone) -> String {
+pub(super) fn written(instant: Timestamp, zone: &TimeZone) -> String {
     let text = instant
         .to_zoned(zone.clone())
         .strftime("%Y-%m-%dT%H:%M:%S%:z")

@@ -11,7 +11,10 @@ use jiff::{Timestamp, tz::TimeZone};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{CALENDAR, CALENDAR_READ, Calendar, FREE_BUSY, State, content::Transparency};
+use super::{
+    CALENDAR, CALENDAR_READ, Calendar, FREE_BUSY, State,
+    content::{Transparency, written},
+};
 use crate::{
     google::{
         error::Refusal,
@@ -53,37 +56,8 @@ pub(super) async fn query(
     Params::new(raw, &[])?;
     let Json(request) =
         body.map_err(|error| Refusal::invalid(format!("Invalid JSON payload received. {error}")))?;
-    let missing =
-        |name: &'static str| Refusal::required(format!("Missing {name}.")).at("parameter", name);
-    let from = request.time_min.ok_or_else(|| missing("timeMin"))?;
-    let until = request.time_max.ok_or_else(|| missing("timeMax"))?;
-    if until <= from {
-        let words = "The specified time range is empty.";
-        return Err(
-            Refusal::new(StatusCode::BAD_REQUEST, "timeRangeEmpty", words).domain("calendar"),
-        );
-    }
-    let most = request.calendar_expansion_max.unwrap_or(MOST_CALENDARS);
-    if request.items.len() > most.min(MOST_CALENDARS) {
-        let words = "Too many calendars were requested.";
-        return Err(
-            Refusal::new(StatusCode::BAD_REQUEST, "tooManyCalendarsRequested", words)
-                .domain("global"),
-        );
-    }
-    let zone = match request.time_zone.as_deref() {
-        None => TimeZone::UTC,
-        Some(name) => {
-            TimeZone::get(name).map_err(|_| Refusal::invalid("Invalid time zone definition."))?
-        }
-    };
-    let shown = |at: Timestamp| {
-        let text = at
-            .to_zoned(zone.clone())
-            .strftime("%Y-%m-%dT%H:%M:%S%:z")
-            .to_string();
-        text.replace("+00:00", "Z")
-    };
+    let (from, until, zone) = request.checked()?;
+    let shown = |at: Timestamp| written(at, &zone);
     let mut calendars = Map::new();
     for Item { id } in request.items {
         let answer = match google.calendar.visible(&identity.account, &id) {
@@ -104,6 +78,38 @@ pub(super) async fn query(
         "timeMax": shown(until),
         "calendars": calendars,
     })))
+}
+
+impl Request {
+    /// The span and the zone, once the whole request holds.
+    fn checked(&self) -> Result<(Timestamp, Timestamp, TimeZone), Refusal> {
+        let missing = |name: &'static str| {
+            Refusal::required(format!("Missing {name}.")).at("parameter", name)
+        };
+        let from = self.time_min.ok_or_else(|| missing("timeMin"))?;
+        let until = self.time_max.ok_or_else(|| missing("timeMax"))?;
+        if until <= from {
+            let words = "The specified time range is empty.";
+            return Err(
+                Refusal::new(StatusCode::BAD_REQUEST, "timeRangeEmpty", words).domain("calendar"),
+            );
+        }
+        let most = self.calendar_expansion_max.unwrap_or(MOST_CALENDARS);
+        if self.items.len() > most.min(MOST_CALENDARS) {
+            let words = "Too many calendars were requested.";
+            return Err(Refusal::new(
+                StatusCode::BAD_REQUEST,
+                "tooManyCalendarsRequested",
+                words,
+            ));
+        }
+        let zone = match self.time_zone.as_deref() {
+            None => TimeZone::UTC,
+            Some(name) => TimeZone::get(name)
+                .map_err(|_| Refusal::invalid("Invalid time zone definition."))?,
+        };
+        Ok((from, until, zone))
+    }
 }
 
 impl State {
