@@ -3,15 +3,13 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use mcp_kit::{Cli, NoSettings, Sidecar, Tools};
+use event_planner_mcp_calendar::{CalendarSettings, sidecar};
+use mcp_kit::Cli;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    mcp_kit::run(Cli::<NoSettings>::parse(), async |_, _| {
-        Ok(Sidecar::new(Tools::new(
-            "calendar",
-            env!("CARGO_PKG_VERSION"),
-        )))
+    mcp_kit::run(Cli::<CalendarSettings>::parse(), async |own, metrics| {
+        sidecar(&own, &metrics)
     })
     .await
 }

@@ -8,7 +8,7 @@
 
 mod control;
 mod faults;
-mod google;
+pub mod google;
 mod journal;
 mod page;
 mod settings;

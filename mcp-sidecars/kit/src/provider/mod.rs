@@ -92,7 +92,8 @@ impl Provider {
     ///
     /// # Errors
     /// `RATE_LIMITED` with the provider's `Retry-After`; `UNAVAILABLE` when it is away, fails or is left alone;
-    /// `TIMEOUT` at the deadline; `REFUSED` for an answer over the limit. Each says whether the request was surely not
+    /// `TIMEOUT` at the deadline; `REFUSED` for an answer over the limit; `INVALID` for an id that
+    /// is no path segment. Each says whether the request was surely not
     /// carried out.
     pub async fn send(&self, call: &Call, request: Outgoing) -> Result<Reply, ToolError> {
         self.send_by(call.deadline, request).await
@@ -105,6 +106,10 @@ impl Provider {
         request: Outgoing,
     ) -> Result<Reply, ToolError> {
         let inner = &*self.0;
+        if !request.stays_in_place() {
+            let message = "an id must not be empty, . or .., nor hold control characters";
+            return Err(ToolError::invalid(message).undone(true));
+        }
         inner
             .gate
             .pass(deadline, request.is_repeatable(), || {

@@ -129,6 +129,13 @@ impl Outgoing {
         self.is_repeatable
     }
 
+    /// Whether every segment stays one: the URL standard drops `.` and `..`, and control characters within them.
+    pub(super) fn stays_in_place(&self) -> bool {
+        self.segments.iter().all(|segment| {
+            !matches!(segment.as_str(), "" | "." | "..") && !segment.contains(char::is_control)
+        })
+    }
+
     pub(super) fn build(&self, client: &Client, base_url: &Url) -> RequestBuilder {
         let mut url = base_url.clone();
         if let Ok(mut path) = url.path_segments_mut() {

@@ -88,6 +88,16 @@ async fn failures_are_tried_again_and_ids_stay_in_their_place() {
 }
 
 #[tokio::test]
+async fn an_id_that_would_leave_its_place_is_never_sent() {
+    let (provider, count, _) = provider(Policy::default(), |_, _| status(200)).await;
+    for id in ["..", ".", "", ".\n.", "a\tb"] {
+        let request = Outgoing::new(Method::DELETE, ["things", id]);
+        assert_eq!(code(provider.send(&call(5), request).await), Code::Invalid);
+    }
+    assert_eq!(count.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
 async fn what_may_have_happened_is_not_repeated_without_a_key() {
     let (provider, count, _) = provider(Policy::default(), |_, _| status(500)).await;
     let post = || Outgoing::new(Method::POST, ["pay"]);

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use axum::{
-    Json, Router,
+    Router,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use ring::{error::Unspecified, rand::SystemRandom};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -14,12 +15,16 @@ use crate::world::World;
 
 mod calendar;
 mod drive;
-mod token;
+mod error;
+mod params;
+pub mod service_account;
+pub mod token;
 
 /// What Google keeps.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct State {
+    pub(crate) tokens: token::Tokens,
     pub(crate) drive: drive::State,
     pub(crate) calendar: calendar::State,
 }
@@ -38,11 +43,22 @@ impl State {
 
 pub(crate) fn routes() -> Router<Arc<World>> {
     Router::new()
+        .merge(token::routes())
+        .merge(service_account::routes())
         .merge(drive::routes())
         .merge(calendar::routes())
 }
 
 /// Google's own body for a status that a switch asks for.
 pub(crate) fn trouble(status: StatusCode) -> Response {
-    (status, Json(json!({}))).into_response()
+    if status == StatusCode::GONE {
+        return calendar::full_sync_required().into_response();
+    }
+    error::Refusal::trouble(status).into_response()
+}
+
+/// 128 bits that nobody can guess.
+fn random() -> Result<u128, Unspecified> {
+    let bytes: [u8; 16] = ring::rand::generate(&SystemRandom::new())?.expose();
+    Ok(u128::from_be_bytes(bytes))
 }
