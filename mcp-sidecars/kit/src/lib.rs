@@ -75,7 +75,7 @@ pub use call::{Call, Conversation, Road};
 pub use error::{Code, Failure, ToolError};
 pub use metrics::Metrics;
 pub use page::{Limit, Page};
-pub use provider::{Outgoing, Policy, Provider, Reply};
+pub use provider::{Incoming, Outgoing, Policy, Provider, Reply};
 pub use serve::run;
 pub use settings::{Cli, NoSettings, Settings};
 pub use sidecar::{NoExtras, Service, Sidecar};

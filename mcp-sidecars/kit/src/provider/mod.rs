@@ -2,33 +2,34 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::{Context, anyhow, ensure};
-use reqwest::{StatusCode, Url, header, redirect};
-use tokio::{
-    sync::{Semaphore, SemaphorePermit},
-    time::Instant,
-};
+use anyhow::{Context, ensure};
+use reqwest::{Url, redirect};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+mod attempt;
 mod breaker;
+mod incoming;
 mod outgoing;
 mod retry;
 
+pub use incoming::Incoming;
 pub use outgoing::{Outgoing, Reply};
 
 use crate::{call::Call, error::ToolError, metrics::Metrics, redact::Redactor};
+use attempt::{Attempt, Tally, outcome_of};
 use breaker::Breaker;
 use retry::{Budget, backoff};
 
 /// How a provider is treated.
 #[derive(Debug, Clone, Copy)]
 pub struct Policy {
-    /// Longest time for one attempt.
+    /// Longest time for one attempt; while a body is streamed, longest time without progress.
     pub attempt_timeout: Duration,
     /// Attempts for one request, the first included.
     pub attempts: u32,
     /// Requests under way at once; more wait for a quarter of a second, then fail.
     pub at_once: usize,
-    /// Largest answer, in bytes after decompression.
+    /// Largest answer that is read whole, in bytes after decompression.
     pub response_limit: usize,
     /// Failures in a row after which the provider is left alone.
     pub failures: u32,
@@ -52,8 +53,6 @@ impl Default for Policy {
     }
 }
 
-/// A `Retry-After` beyond a day is taken for a day.
-const LONGEST_WAIT: Duration = Duration::from_hours(24);
 const LONGEST_QUEUE: Duration = Duration::from_millis(250);
 
 /// A client for one provider. Cheap to clone; clones share limits and breaker.
@@ -65,25 +64,11 @@ struct Inner {
     base_url: Url,
     http: reqwest::Client,
     policy: Policy,
-    places: Semaphore,
+    places: Arc<Semaphore>,
     breaker: Breaker,
     budget: Budget,
     metrics: Metrics,
     redactor: Redactor,
-}
-
-/// What one attempt came to.
-enum Attempt {
-    /// An answer for the sidecar to judge.
-    Done(Reply),
-    /// Not done; `is_safe`: surely nothing happened there, so any request may be repeated.
-    Again {
-        error: ToolError,
-        is_safe: bool,
-        outcome: &'static str,
-    },
-    /// Repeating is of no use.
-    Never(ToolError),
 }
 
 impl Provider {
@@ -110,7 +95,6 @@ impl Provider {
             .redirect(redirect::Policy::none())
             .no_proxy()
             .connect_timeout(Duration::from_secs(3))
-            .timeout(policy.attempt_timeout)
             .user_agent(concat!("event-planner/", env!("CARGO_PKG_VERSION")))
             .build()?;
         Ok(Self(Arc::new(Inner {
@@ -118,7 +102,7 @@ impl Provider {
             base_url,
             http,
             policy,
-            places: Semaphore::new(policy.at_once),
+            places: Arc::new(Semaphore::new(policy.at_once)),
             breaker: Breaker::new(policy.failures, policy.pause),
             budget: Budget::default(),
             metrics: metrics.clone(),
@@ -135,38 +119,38 @@ impl Provider {
     pub async fn send(&self, call: &Call, request: Outgoing) -> Result<Reply, ToolError> {
         let inner = &*self.0;
         let _place = inner.place(call).await?;
-        inner.budget.earn();
-        let mut attempt = 1;
-        loop {
-            inner.breaker.admit().map_err(|wait| {
-                inner.count("breaker_open");
-                ToolError::unavailable(format!("{} is left alone after failures", inner.name), wait)
-            })?;
-            let (error, is_safe) = match inner.attempt(call, &request).await {
-                Attempt::Done(reply) => return Ok(reply),
-                Attempt::Never(error) => return Err(error),
-                Attempt::Again { error, is_safe, .. } => (error, is_safe),
-            };
-            let wait = error
-                .retry_after
-                .filter(|_| is_safe)
-                .unwrap_or_else(|| backoff(attempt));
-            let may_repeat = is_safe || request.is_repeatable();
-            let has_time = call.remaining() > wait + Duration::from_millis(50);
-            if !may_repeat || attempt >= inner.policy.attempts || !has_time || !inner.budget.spend()
-            {
-                return Err(error);
-            }
-            tokio::time::sleep(wait).await;
-            attempt += 1;
-        }
+        let (reply, tally) = inner
+            .repeat(call, &request, || inner.exchange(&request))
+            .await?;
+        tally.end(inner, outcome_of(reply.status));
+        Ok(reply)
+    }
+
+    /// The same, up to the answer's headers: the body is read piece by piece, and nothing is repeated after the first.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn open(&self, call: &Call, request: Outgoing) -> Result<Incoming, ToolError> {
+        let inner = &*self.0;
+        let place = inner.place(call).await?;
+        let (response, tally) = inner
+            .repeat(call, &request, || inner.answer(&request))
+            .await?;
+        Ok(Incoming::new(
+            self.clone(),
+            place,
+            tally,
+            response,
+            call.deadline,
+        ))
     }
 }
 
 impl Inner {
-    async fn place(&self, call: &Call) -> Result<SemaphorePermit<'_>, ToolError> {
+    async fn place(&self, call: &Call) -> Result<OwnedSemaphorePermit, ToolError> {
         let longest = LONGEST_QUEUE.min(call.remaining());
-        let place = tokio::time::timeout(longest, self.places.acquire()).await;
+        let places = Arc::clone(&self.places);
+        let place = tokio::time::timeout(longest, places.acquire_owned()).await;
         place.ok().and_then(Result::ok).ok_or_else(|| {
             self.count("full");
             ToolError::unavailable(
@@ -176,121 +160,52 @@ impl Inner {
         })
     }
 
-    /// One attempt, counted, and told to the breaker. Cut off at the call's deadline.
-    async fn attempt(&self, call: &Call, request: &Outgoing) -> Attempt {
-        let begun = Instant::now();
-        let told = self.breaker.begun();
-        let ended = tokio::time::timeout_at(call.deadline, self.exchange(request)).await;
-        let ended = ended.unwrap_or_else(|_| Attempt::Again {
-            error: ToolError::timeout(),
-            is_safe: false,
-            outcome: "cut_off",
-        });
-        let (outcome, is_healthy) = match &ended {
-            Attempt::Done(reply) if reply.status.is_success() => ("ok", true),
-            Attempt::Done(_) => ("refused", true),
-            Attempt::Never(_) => ("too_large", true),
-            Attempt::Again { outcome, .. } => (*outcome, *outcome == "rate_limited"),
-        };
-        if is_healthy || outcome != "cut_off" || begun.elapsed() >= self.policy.patience {
-            told.end(is_healthy);
-        }
-        self.count(outcome);
-        let seconds = begun.elapsed().as_secs_f64();
-        self.metrics
-            .upstream_duration
-            .with_label_values(&[self.name])
-            .observe(seconds);
-        self.metrics
-            .breaker_open
-            .with_label_values(&[self.name])
-            .set(i64::from(self.breaker.is_open()));
-        ended
-    }
-
-    async fn exchange(&self, request: &Outgoing) -> Attempt {
-        let response = match request.build(&self.http, &self.base_url).send().await {
-            Ok(response) => response,
-            Err(error) => return self.lost(error),
-        };
-        let (status, headers) = (response.status(), response.headers().clone());
-        let wait = headers
-            .get(header::RETRY_AFTER)
-            .and_then(|value| value.to_str().ok()?.trim().parse().ok());
-        let wait = wait.map(|seconds: u64| Duration::from_secs(seconds).min(LONGEST_WAIT));
-        if status == StatusCode::TOO_MANY_REQUESTS {
-            let error = ToolError::rate_limited(wait.unwrap_or(Duration::from_secs(1)));
-            return Attempt::Again {
-                error,
-                is_safe: true,
-                outcome: "rate_limited",
-            };
-        }
-        if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT {
-            let message = format!("{} answered {}", self.name, status.as_u16());
-            let mut error = ToolError::unavailable(message, wait.unwrap_or(Duration::from_secs(1)));
-            error.cause = Some(anyhow!("{} {status}", self.name));
-            return Attempt::Again {
-                error,
-                is_safe: false,
-                outcome: "failed",
-            };
-        }
-        match self.read(response).await {
-            Ok(Some(body)) => Attempt::Done(Reply {
-                status,
-                headers,
-                body,
-            }),
-            Ok(None) => {
-                let limit = self.policy.response_limit;
-                Attempt::Never(ToolError::refused(format!(
-                    "{} answered with more than {limit} bytes",
-                    self.name
-                )))
-            }
-            Err(error) => self.lost(error),
-        }
-    }
-
-    /// The body, or nothing when it is over the limit: reading stops there.
-    async fn read(
+    /// Attempts until one is done, the deadline is near or another is of no use.
+    async fn repeat<T, Fut>(
         &self,
-        mut response: reqwest::Response,
-    ) -> Result<Option<Vec<u8>>, reqwest::Error> {
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await? {
-            if body.len() + chunk.len() > self.policy.response_limit {
-                return Ok(None);
+        call: &Call,
+        request: &Outgoing,
+        exchange: impl Fn() -> Fut,
+    ) -> Result<(T, Tally), ToolError>
+    where
+        Fut: Future<Output = Attempt<T>>,
+    {
+        self.budget.earn();
+        let mut attempt = 1;
+        loop {
+            self.breaker.admit().map_err(|wait| {
+                self.count("breaker_open");
+                ToolError::unavailable(format!("{} is left alone after failures", self.name), wait)
+            })?;
+            let tally = Tally::begin();
+            let ended = tokio::time::timeout_at(call.deadline, exchange()).await;
+            let (error, is_safe) = match ended.unwrap_or_else(|_| Attempt::cut_off()) {
+                Attempt::Done(done) => return Ok((done, tally)),
+                Attempt::Never { error, outcome } => {
+                    tally.end(self, outcome);
+                    return Err(error);
+                }
+                Attempt::Again {
+                    error,
+                    is_safe,
+                    outcome,
+                } => {
+                    tally.end(self, outcome);
+                    (error, is_safe)
+                }
+            };
+            let wait = error
+                .retry_after
+                .filter(|_| is_safe)
+                .unwrap_or_else(|| backoff(attempt));
+            let may_repeat = (is_safe || request.is_repeatable()) && request.is_whole();
+            let has_time = call.remaining() > wait + Duration::from_millis(50);
+            if !may_repeat || attempt >= self.policy.attempts || !has_time || !self.budget.spend() {
+                return Err(error);
             }
-            body.extend_from_slice(&chunk);
+            tokio::time::sleep(wait).await;
+            attempt += 1;
         }
-        Ok(Some(body))
-    }
-
-    /// No answer, or only a part. The address may hold ids and keys, so it is left out of the cause.
-    fn lost(&self, error: reqwest::Error) -> Attempt {
-        let (is_safe, is_late) = (error.is_connect(), error.is_timeout());
-        let cause = anyhow::Error::new(error.without_url());
-        let cause = anyhow!(
-            "{}: {}",
-            self.name,
-            self.redactor.text(&format!("{cause:#}"))
-        );
-        let message = format!("{} is not reachable right now", self.name);
-        let error = ToolError::unavailable(message, Duration::from_secs(1)).with_cause(cause);
-        Attempt::Again {
-            error,
-            is_safe,
-            outcome: if is_late { "timeout" } else { "lost" },
-        }
-    }
-
-    fn count(&self, outcome: &str) {
-        self.metrics
-            .upstream
-            .with_label_values(&[self.name, outcome])
-            .inc();
     }
 }
 
