@@ -47,6 +47,7 @@
 
 pub mod auth;
 pub mod call;
+pub mod content;
 pub mod error;
 pub mod metrics;
 pub mod page;
@@ -62,6 +63,7 @@ mod arguments;
 mod entry;
 mod guard;
 mod http;
+mod http_content;
 mod limits;
 mod mcp;
 mod problem;
@@ -72,6 +74,7 @@ mod telemetry;
 
 pub use auth::{Account, Caller};
 pub use call::{Call, Conversation, Road};
+pub use content::{Content, Download};
 pub use error::{Code, Failure, ToolError};
 pub use metrics::Metrics;
 pub use page::{Limit, Page};

@@ -206,7 +206,8 @@ impl Outgoing {
                     request = request.header("content-length", *length);
                 }
                 let taken = lock(source).take();
-                let watched = progress.watch(taken.unwrap_or_else(|| futures_util::stream::empty().boxed()));
+                let watched =
+                    progress.watch(taken.unwrap_or_else(|| futures_util::stream::empty().boxed()));
                 request
                     .header("content-type", media_type)
                     .body(reqwest::Body::wrap_stream(watched))
