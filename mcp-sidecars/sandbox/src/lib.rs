@@ -5,7 +5,7 @@
 
 mod control;
 mod faults;
-mod google;
+pub mod google;
 mod journal;
 mod page;
 mod settings;

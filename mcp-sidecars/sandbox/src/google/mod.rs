@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Json, Router,
+    Router,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -14,12 +14,15 @@ use crate::world::World;
 
 mod calendar;
 mod drive;
-mod token;
+mod error;
+pub mod service_account;
+pub mod token;
 
 /// What Google keeps.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct State {
+    pub(crate) tokens: token::Tokens,
     pub(crate) drive: drive::State,
     pub(crate) calendar: calendar::State,
 }
@@ -38,11 +41,13 @@ impl State {
 
 pub(crate) fn routes() -> Router<Arc<World>> {
     Router::new()
+        .merge(token::routes())
+        .merge(service_account::routes())
         .merge(drive::routes())
         .merge(calendar::routes())
 }
 
 /// Google's own body for a status that a switch asks for.
 pub(crate) fn trouble(status: StatusCode) -> Response {
-    (status, Json(json!({}))).into_response()
+    error::Refusal::trouble(status).into_response()
 }
