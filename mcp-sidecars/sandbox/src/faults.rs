@@ -12,6 +12,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -157,7 +158,8 @@ pub(crate) async fn apply(
         next.run(request).await;
     } else {
         // A real provider reads what it refuses; an unread body would reset the connection.
-        let _ = axum::body::to_bytes(request.into_body(), usize::MAX).await;
+        let mut body = request.into_body().into_data_stream();
+        while let Some(Ok(_)) = body.next().await {}
     }
     misbehave(provider, &fault.misbehaviour)
 }
