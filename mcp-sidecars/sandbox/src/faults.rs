@@ -22,7 +22,6 @@ use crate::{
 
 /// One switch.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Fault {
     pub provider: Provider,
     /// Only requests with this method, such as `POST`; all without it.

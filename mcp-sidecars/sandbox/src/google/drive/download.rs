@@ -38,12 +38,16 @@ pub(super) async fn media(
     };
     let size = content.size;
     let wished = text(headers, &header::RANGE).and_then(|range| read_range(range, size));
-    let Some((first, last)) = wished.transpose()? else {
-        return send(world, &content, &media_type, 0, size).await;
+    let (mut response, range) = match wished {
+        None => return send(world, &content, &media_type, 0, size).await,
+        Some(Err(refusal)) => (refusal.into_response(), format!("bytes */{size}")),
+        Some(Ok((first, last))) => {
+            let mut response = send(world, &content, &media_type, first, last - first + 1).await?;
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+            (response, format!("bytes {first}-{last}/{size}"))
+        }
     };
-    let mut response = send(world, &content, &media_type, first, last - first + 1).await?;
-    *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-    if let Ok(range) = HeaderValue::from_str(&format!("bytes {first}-{last}/{size}")) {
+    if let Ok(range) = HeaderValue::from_str(&range) {
         response.headers_mut().insert(header::CONTENT_RANGE, range);
     }
     Ok(response)
