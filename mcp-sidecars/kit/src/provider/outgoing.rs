@@ -156,6 +156,13 @@ impl Outgoing {
         self
     }
 
+    /// Never sent again after it may have arrived, whatever its method: the caller asks first how far it came.
+    #[must_use]
+    pub fn once(mut self) -> Self {
+        self.is_repeatable = false;
+        self
+    }
+
     pub(super) fn is_repeatable(&self) -> bool {
         self.is_repeatable
     }

@@ -8,6 +8,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use futures_util::StreamExt;
 
 use super::{
     Upload,
@@ -21,7 +22,7 @@ use crate::{google::error::Refusal, world::World};
 const UNIT: u64 = 256 * 1024;
 
 /// What a request brings: nothing but a question, or bytes from there on.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Chunk {
     Status {
         total: Option<u64>,
@@ -43,19 +44,68 @@ pub(super) async fn put(
     body: Body,
 ) -> Result<Response, Refusal> {
     let id = parameters.get("upload_id").unwrap_or_default();
-    let upload = find(&world, id)?;
-    if let Some(done) = &upload.done {
-        return answer(&world.things().google.drive, &upload, done);
-    }
-    let chunk = read(text(&headers, &header::CONTENT_RANGE))
-        .ok_or_else(|| bad_request("Failed to parse Content-Range header.".to_owned()))?;
-    let (blobs, left) = checked(&world, &upload)?;
-    let there = settled(&blobs, &upload)?;
-    let (first, last, total) = match chunk {
-        Chunk::Status { total } => {
-            let total = total.or(upload.length);
-            return progress(&world, id, upload, blobs, there, total).await;
+    let plan = match plan(&world, id, &headers) {
+        Ok(plan) => plan,
+        Err(answered) => {
+            // An unread body would reset the connection.
+            let mut rest = body.into_data_stream();
+            while let Some(Ok(_)) = rest.next().await {}
+            return *answered;
         }
+    };
+    let Plan {
+        upload,
+        blobs,
+        there,
+        first,
+        most,
+        is_whole,
+        total,
+    } = plan;
+    blobs
+        .append(&upload.blob, there, there - first, most, body)
+        .await?;
+    let now = blobs.length(&upload.blob);
+    let total = if is_whole { Some(now) } else { total };
+    progress(&world, id, upload, blobs, now, total).await
+}
+
+/// What is to be done with the bytes of a request.
+struct Plan {
+    upload: Upload,
+    blobs: Arc<Blobs>,
+    there: u64,
+    first: u64,
+    most: u64,
+    is_whole: bool,
+    total: Option<u64>,
+}
+
+/// The plan, or the answer where the bytes do not matter.
+fn plan(
+    world: &World,
+    id: &str,
+    headers: &HeaderMap,
+) -> Result<Plan, Box<Result<Response, Refusal>>> {
+    let refused = |refusal| Box::new(Err(refusal));
+    let upload = find(world, id).map_err(refused)?;
+    if let Some(done) = &upload.done {
+        return Err(Box::new(answer(
+            &world.things().google.drive,
+            &upload,
+            done,
+        )));
+    }
+    let chunk = read(text(headers, &header::CONTENT_RANGE));
+    let chunk = chunk.ok_or_else(|| {
+        refused(bad_request(
+            "Failed to parse Content-Range header.".to_owned(),
+        ))
+    })?;
+    let (blobs, left) = checked(world, &upload).map_err(refused)?;
+    let there = settled(&blobs, &upload).map_err(refused)?;
+    let (first, last, total) = match chunk {
+        Chunk::Status { total } => (there, there.checked_sub(1), total.or(upload.length)),
         Chunk::Bytes { first, last, total } => (first, Some(last), total.or(upload.length)),
         Chunk::Whole => (0, None, upload.length),
     };
@@ -65,17 +115,24 @@ pub(super) async fn put(
         .zip(total)
         .is_some_and(|(said, now)| said != now);
     if is_odd || is_other {
-        return Err(bad_request(
-            "Invalid request. The Content-Range does not fit the upload.".to_owned(),
-        ));
+        let words = "Invalid request. The Content-Range does not fit the upload.";
+        return Err(refused(bad_request(words.to_owned())));
     }
-    let wanted = last.map_or(left, |last| (last + 1).saturating_sub(there));
-    blobs
-        .append(&upload.blob, there, there - first, wanted.min(left), body)
-        .await?;
-    let now = blobs.length(&upload.blob);
-    let total = if last.is_none() { Some(now) } else { total };
-    progress(&world, id, upload, blobs, now, total).await
+    let is_whole = matches!(chunk, Chunk::Whole);
+    let wanted = if is_whole {
+        left
+    } else {
+        last.map_or(0, |last| (last + 1).saturating_sub(there))
+    };
+    Ok(Plan {
+        upload,
+        blobs,
+        there,
+        first,
+        most: wanted.min(left),
+        is_whole,
+        total,
+    })
 }
 
 /// `DELETE` on the session's address: 499, as Google answers it.
