@@ -13,6 +13,8 @@ use serde_json::json;
 
 use crate::settings::ServiceAccount;
 
+/// Whom assertions are for: Google's name for its endpoint, wherever `GOOGLE_TOKEN_URL` leads.
+const AUDIENCE: &str = "https://oauth2.googleapis.com/token";
 /// Google takes an hour at most.
 const LIFETIME: i64 = 3600;
 
@@ -27,7 +29,7 @@ pub(crate) fn assertion(
     let mut claims = json!({
         "iss": account.client_email,
         "scope": scopes,
-        "aud": account.token_uri,
+        "aud": AUDIENCE,
         "iat": now.as_second(),
         "exp": now.as_second() + LIFETIME,
     });

@@ -61,8 +61,6 @@ pub(crate) struct ServiceAccount {
     pub(crate) client_email: String,
     pub(crate) private_key_id: String,
     pub(crate) private_key: SecretString,
-    /// The audience of assertions; requests go to `GOOGLE_TOKEN_URL` only.
-    pub(crate) token_uri: String,
 }
 
 impl GoogleSettings {
