@@ -1,0 +1,9 @@
+//! The sidecar against the sandbox, over real HTTP.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod bad_days;
+mod secrets;
+mod streams;
+mod support;
+mod tools;
