@@ -166,6 +166,6 @@ impl Drive {
         if !reply.status.is_success() {
             return Err(event_planner_google::failure(&reply));
         }
-        reply.json().map_err(Into::into)
+        reply.json()
     }
 }

@@ -85,11 +85,7 @@ impl Drive {
     /// A file, wherever it is.
     pub(crate) async fn look(&self, call: &Call, id: &str) -> Result<DriveFile, ToolError> {
         let request = files(Method::GET, &[id]).query("fields", FIELDS);
-        self.google()
-            .send(call, request)
-            .await?
-            .json()
-            .map_err(Into::into)
+        self.google().send(call, request).await?.json()
     }
 
     /// A file within the allowed folders.

@@ -245,11 +245,7 @@ impl Drive {
         body: &serde_json::Value,
     ) -> Result<DriveFile, ToolError> {
         let request = request.query("fields", FIELDS).json(body)?.repeatable();
-        self.google()
-            .send(call, request)
-            .await?
-            .json()
-            .map_err(Into::into)
+        self.google().send(call, request).await?.json()
     }
 }
 

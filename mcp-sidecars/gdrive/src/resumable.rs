@@ -53,9 +53,6 @@ impl Drive {
                 return Err(lost("Drive does not end the upload"));
             }
             at += size_of_chunk();
-            let done = at as f64;
-            let whole = length.map_or(0.0, |length| length as f64);
-            call.progress(done, whole, "").await;
             (chunk, is_last) = source.chunk().await?;
         }
     }
@@ -156,7 +153,7 @@ impl Session<'_> {
             .request(range)
             .bytes("application/octet-stream", part)
             .once();
-        self.read(&self.drive.google().exchange(self.call, request).await?)
+        Self::read(&self.drive.google().exchange(self.call, request).await?)
     }
 
     async fn ask(&self, total: Option<u64>) -> Result<State, ToolError> {
@@ -164,7 +161,7 @@ impl Session<'_> {
         let request = self
             .request(format!("bytes */{total}"))
             .bytes("application/octet-stream", Bytes::new());
-        self.read(&self.drive.google().exchange(self.call, request).await?)
+        Self::read(&self.drive.google().exchange(self.call, request).await?)
     }
 
     fn request(&self, range: String) -> Outgoing {
@@ -175,7 +172,7 @@ impl Session<'_> {
             .fold(request, |request, (name, value)| request.query(name, value))
     }
 
-    fn read(&self, reply: &Reply) -> Result<State, ToolError> {
+    fn read(reply: &Reply) -> Result<State, ToolError> {
         match reply.status {
             StatusCode::PERMANENT_REDIRECT => {
                 let range = reply.headers.get(header::RANGE);

@@ -5,6 +5,7 @@ use event_planner_google::GoogleSettings;
 
 /// Google Drive, and how far callers may go in it.
 #[derive(Debug, Clone, Args)]
+#[group(id = "gdrive")]
 pub struct Settings {
     #[command(flatten)]
     pub google: GoogleSettings,
@@ -24,4 +25,17 @@ pub struct Settings {
     /// Offer only the tools that change nothing.
     #[arg(long, env)]
     pub read_only: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use mcp_kit::Cli;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::<Settings>::command().debug_assert();
+    }
 }

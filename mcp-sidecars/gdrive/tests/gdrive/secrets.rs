@@ -1,6 +1,7 @@
 //! Canaries: no credential appears in a result, an error, a log line or a metric.
 
 use std::{
+    fmt::Write,
     io,
     sync::{Arc, Mutex},
 };
@@ -84,8 +85,8 @@ async fn no_credential_leaves_the_process() {
                 json!({ "file_id": "nope", "with": "user", "address": "a@b.example", "role": "reader" }),
             ),
         ] {
-            seen += &format!("{:?}", world.client.call(tool, arguments.clone()).await);
-            seen += &format!("{:?}", theirs.call(tool, arguments).await);
+            let ours = world.client.call(tool, arguments.clone()).await;
+            write!(seen, "{ours:?} {:?}", theirs.call(tool, arguments).await).unwrap();
         }
         world.sandbox.world.faults.clear();
     }

@@ -42,8 +42,7 @@ fn bytes(length: usize) -> Vec<u8> {
 fn md5(content: &[u8]) -> String {
     Md5::digest(content)
         .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+        .fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 async fn upload(url: &str, arguments: &Value, body: impl Into<Body>) -> Response {

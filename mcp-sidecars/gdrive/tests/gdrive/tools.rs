@@ -126,11 +126,11 @@ async fn documents_are_written_as_markdown_and_read_in_parts() {
         text[6..].starts_with(part["text"].as_str().unwrap()),
         "{part}"
     );
-    let past = world
+    let beyond = world
         .call("read_file", json!({ "file_id": plain, "offset": 99_999 }))
         .await;
     assert_eq!(
-        (&past["text"], &past["next_offset"]),
+        (&beyond["text"], &beyond["next_offset"]),
         (&json!(""), &Value::Null)
     );
     let image = json!({ "name": "i.png", "mime_type": "image/png", "content_base64": "AAEC" });

@@ -244,8 +244,7 @@ fn digest(path: &Path, blob: &str, is_text: bool) -> io::Result<FileContent> {
         md5: hash
             .finalize()
             .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect(),
+            .fold(String::new(), |text, byte| format!("{text}{byte:02x}")),
         text: is_text.then(|| String::from_utf8_lossy(&text).into_owned()),
     })
 }
