@@ -3,15 +3,11 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use mcp_kit::{Cli, NoSettings, Sidecar, Tools};
+use event_planner_mcp_gdrive::{Settings, sidecar};
+use mcp_kit::Cli;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    mcp_kit::run(Cli::<NoSettings>::parse(), async |_, _| {
-        Ok(Sidecar::new(Tools::new(
-            "gdrive",
-            env!("CARGO_PKG_VERSION"),
-        )))
-    })
-    .await
+    let cli = Cli::<Settings>::parse();
+    mcp_kit::run(cli, async |own, metrics| sidecar(&own, &metrics)).await
 }

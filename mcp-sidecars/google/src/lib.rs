@@ -12,7 +12,9 @@ pub use settings::GoogleSettings;
 
 use std::{sync::Arc, time::Duration};
 
-use mcp_kit::{Call, Caller, Metrics, Outgoing, Policy, Provider, Reply, Road, ToolError};
+use mcp_kit::{
+    Call, Caller, Incoming, Metrics, Outgoing, Policy, Provider, Reply, Road, ToolError,
+};
 use reqwest::StatusCode;
 use tokio::time::Instant;
 
@@ -68,6 +70,26 @@ impl Google {
             return Err(ToolError::refused(words).with_details(GoogleError::of(&reply).details()));
         }
         Ok(reply)
+    }
+
+    /// Google's answer to read piece by piece, if it is a good one.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn open(&self, call: &Call, request: Outgoing) -> Result<Incoming, ToolError> {
+        let token = self.credentials.token(call).await?;
+        let first = request.clone().bearer(&token);
+        let mut incoming = self.provider.open(call, first).await?;
+        if incoming.status == StatusCode::UNAUTHORIZED && call.account.is_none() {
+            self.credentials.refused(&token).await;
+            let token = self.credentials.token(call).await?;
+            incoming = self.provider.open(call, request.bearer(&token)).await?;
+        }
+        if incoming.status.is_success() {
+            Ok(incoming)
+        } else {
+            Err(failure(&incoming.whole().await?))
+        }
     }
 
     /// Google's answer if it is a good one.

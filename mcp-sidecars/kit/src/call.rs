@@ -10,7 +10,10 @@ use rmcp::{
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::{Account, Caller};
+use crate::{
+    auth::{Account, Caller},
+    content::Content,
+};
 
 /// The way a call came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,8 +49,13 @@ pub struct Call {
     pub traceparent: Option<Arc<str>>,
     /// When the answer is due; the guard ends the call then.
     pub deadline: Instant,
+    /// Bytes that came with the call, for a tool that [takes content](crate::Tool::takes_content).
+    pub content: Option<Content>,
+    /// One range of bytes (`Range` of RFC 9110) that the caller asks of a [download](crate::Tool::download).
+    pub range: Option<Arc<str>>,
     /// Cancelled when the caller goes away or the process drains.
     pub cancelled: CancellationToken,
+    pub(crate) wants_stream: bool,
     pub(crate) timeout: Option<Duration>,
     pub(crate) mcp: Option<Arc<Conversation>>,
 }
@@ -69,7 +77,10 @@ impl Call {
             request_id: request_id.into(),
             traceparent: None,
             deadline: Instant::now(),
+            content: None,
+            range: None,
             cancelled: CancellationToken::new(),
+            wants_stream: false,
             timeout: None,
             mcp: None,
         }

@@ -166,12 +166,26 @@ pub(crate) async fn enter(
     request: Request,
     next: Next,
 ) -> Response {
+    let_in(&entry, request, next, true).await
+}
+
+/// The same, but the body is still to be read: its limits are the tool's.
+pub(crate) async fn enter_streaming(
+    State(entry): State<Arc<Entry>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let_in(&entry, request, next, false).await
+}
+
+async fn let_in(entry: &Entry, request: Request, next: Next, reads_body: bool) -> Response {
     let trace = Trace::of(request.headers());
     let id = Arc::clone(&trace.request_id);
     let mut response = match entry.admit(&request, &id) {
-        Ok(caller) => pass(&entry, caller, trace, request, next)
-            .await
-            .unwrap_or_else(IntoResponse::into_response),
+        Ok(caller) => match prepare(entry, caller, trace, request, reads_body).await {
+            Ok(request) => next.run(request).await,
+            Err(problem) => problem.into_response(),
+        },
         Err(problem) => {
             // A refused call is audited, too; what it would have called is not read any more.
             tracing::info!(target: "audit", request_id = &*id, outcome = "refused", ?problem, "not let in");
@@ -184,13 +198,13 @@ pub(crate) async fn enter(
     response
 }
 
-async fn pass(
+async fn prepare(
     entry: &Entry,
     caller: Caller,
     trace: Trace,
     request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
+    reads_body: bool,
+) -> Result<Request, Problem> {
     let id = Arc::clone(&trace.request_id);
     let (mut parts, body) = request.into_parts();
     let account = Entry::account(&caller, &parts.headers).map_err(|detail| {
@@ -198,36 +212,47 @@ async fn pass(
     })?;
     // From here on nobody needs it but the tool that asks for it.
     parts.headers.remove("provider-token");
-    let whole = axum::body::to_bytes(body, entry.body_limit);
-    let body = tokio::time::timeout(entry.body_timeout, whole)
-        .await
-        .map_err(|_| {
-            Problem::new(
-                StatusCode::REQUEST_TIMEOUT,
-                "BODY_TOO_SLOW",
-                "the body did not come in time",
-                &id,
-            )
-        })?;
-    let body = body.map_err(|error| {
-        tracing::debug!(%error, "body not read");
-        let detail = format!(
-            "the body cannot be read, or has more than {} bytes",
-            entry.body_limit
-        );
-        Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "PAYLOAD_TOO_LARGE",
-            detail,
-            &id,
-        )
-    })?;
     parts.extensions.insert(Entrant {
         caller: Arc::new(caller),
         account,
         trace,
     });
-    Ok(next.run(Request::from_parts(parts, Body::from(body))).await)
+    let body = if reads_body {
+        entry.read_whole(body, &id).await?
+    } else {
+        body
+    };
+    Ok(Request::from_parts(parts, body))
+}
+
+impl Entry {
+    async fn read_whole(&self, body: Body, id: &str) -> Result<Body, Problem> {
+        let whole = axum::body::to_bytes(body, self.body_limit);
+        let body = tokio::time::timeout(self.body_timeout, whole)
+            .await
+            .map_err(|_| {
+                Problem::new(
+                    StatusCode::REQUEST_TIMEOUT,
+                    "BODY_TOO_SLOW",
+                    "the body did not come in time",
+                    id,
+                )
+            })?;
+        let body = body.map_err(|error| {
+            tracing::debug!(%error, "body not read");
+            let detail = format!(
+                "the body cannot be read, or has more than {} bytes",
+                self.body_limit
+            );
+            Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "PAYLOAD_TOO_LARGE",
+                detail,
+                id,
+            )
+        })?;
+        Ok(Body::from(body))
+    }
 }
 
 impl Trace {

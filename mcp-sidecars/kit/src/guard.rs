@@ -6,10 +6,11 @@ use anyhow::anyhow;
 use futures_util::FutureExt;
 use rmcp::model::{CallToolResponse, JsonObject};
 use serde_json::Value;
-use tokio::time::Instant;
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 use crate::{
     call::Call,
+    content::Download,
     error::{Code, Failure, ToolError},
     limits::Limits,
     metrics::Metrics,
@@ -47,6 +48,8 @@ pub(crate) enum Success {
     /// A result and its JSON text.
     Value(Value, String),
     Mcp(Box<CallToolResponse>),
+    /// Still to be sent, and recorded then.
+    Content(Box<Download>),
 }
 
 impl Guard {
@@ -64,7 +67,9 @@ impl Guard {
                 Cow::Owned(self.redactor.and(&account.token))
             });
         let tool = self.registry.get(name);
-        let label = tool.map_or("unknown", Tool::name);
+        let label = tool.map_or(Cow::Borrowed("unknown"), |tool| {
+            tool.definition.name.clone()
+        });
         let mut record = Record::begin(
             self.registry.sidecar,
             label,
@@ -80,6 +85,10 @@ impl Guard {
         let ended = match ended {
             Ok((running, place)) => {
                 let answer = run(running, &call).await;
+                if let Ok(Answer::Content(download)) = answer {
+                    let guarded = download.guarded(&call, place, record);
+                    return Ok(Success::Content(Box::new(guarded)));
+                }
                 drop(place);
                 answer.and_then(|answer| self.finish(answer, &redactor))
             }
@@ -102,7 +111,7 @@ impl Guard {
         tool: &Tool,
         call: &Call,
         arguments: JsonObject,
-    ) -> Result<(Running, impl Drop + use<>), Failure> {
+    ) -> Result<(Running, OwnedSemaphorePermit), Failure> {
         if !call.caller.may(tool.scope) {
             return Err(Failure::Forbidden { scope: tool.scope });
         }
@@ -118,6 +127,7 @@ impl Guard {
         let value = match answer {
             Answer::Mcp(response) => return Ok(Success::Mcp(response)),
             Answer::Value(value) => value,
+            Answer::Content(download) => return Ok(Success::Content(download)),
         };
         let text = value.to_string();
         if text.len() > self.bounds.result_limit {
@@ -185,15 +195,22 @@ impl Failure {
             Self::NeedsMcp => "refused",
             Self::Abandoned => "abandoned",
             Self::Protocol(_) => "protocol_error",
-            Self::Tool(error) => match error.code {
-                Code::Invalid => "invalid",
-                Code::Refused => "refused",
-                Code::NotFound => "not_found",
-                Code::RateLimited => "rate_limited",
-                Code::Unavailable => "unavailable",
-                Code::Timeout => "timeout",
-                Code::Internal => "internal",
-            },
+            Self::Tool(error) => error.outcome(),
+        }
+    }
+}
+
+impl ToolError {
+    /// For metrics and the audit line.
+    pub(crate) fn outcome(&self) -> &'static str {
+        match self.code {
+            Code::Invalid => "invalid",
+            Code::Refused => "refused",
+            Code::NotFound => "not_found",
+            Code::RateLimited => "rate_limited",
+            Code::Unavailable => "unavailable",
+            Code::Timeout => "timeout",
+            Code::Internal => "internal",
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Extension, Json, Router,
     body::Bytes,
-    extract::{Path, RawQuery, State, rejection::PathRejection},
+    extract::{DefaultBodyLimit, Path, RawQuery, State, rejection::PathRejection},
     http::{HeaderMap, StatusCode, header},
     middleware,
     response::{IntoResponse, Response},
@@ -23,9 +23,10 @@ use serde_json::{Value, json};
 
 use crate::{
     call::Road,
-    entry::{Entrant, Entry, Trace, enter},
+    entry::{Entrant, Entry, Trace, enter, enter_streaming},
     error::Failure,
     guard::{SharedGuard, Success},
+    http_content::{fetch_content, send_content},
     metrics::Metrics,
     problem::Problem,
     ready::Readiness,
@@ -45,6 +46,17 @@ pub(crate) fn router<E: ServerHandler>(
         .route("/mcp/tools", get(list_tools))
         .route("/mcp/tools/{tool}", post(call_tool))
         .with_state(Arc::clone(&service.guard));
+    let content = Router::new()
+        .route(
+            "/mcp/tools/{tool}/content",
+            get(fetch_content).post(send_content),
+        )
+        .with_state((Arc::clone(&service.guard), settings.body_timeout))
+        .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&entry),
+            enter_streaming,
+        ));
     let readiness = Arc::clone(&service.readiness);
     let (name, version) = (
         service.guard.registry.sidecar,
@@ -53,6 +65,7 @@ pub(crate) fn router<E: ServerHandler>(
     Ok(mcp(service, settings)
         .merge(tools)
         .layer(middleware::from_fn_with_state(entry, enter))
+        .merge(content)
         .route(
             "/health",
             get(move || async move {
@@ -159,34 +172,36 @@ async fn call_tool(
     };
     let Path(tool) = tool.map_err(|_| malformed("the tool's name is not UTF-8".to_owned()))?;
     let timeout = timeout(query.as_deref()).map_err(&malformed)?;
+    let arguments = read_body(&body).map_err(&malformed)?;
+    let arguments = with_key(&guard, &tool, &headers, arguments).map_err(&malformed)?;
+    let call = entrant.call(Road::Http).with_timeout(timeout);
+    let ended = guard.call(&tool, call, arguments).await;
+    ended
+        .and_then(answer)
+        .map_err(|failure| Problem::of(failure, &request_id))
+}
+
+/// The arguments with the key of `Idempotency-Key`, where the tool takes one.
+pub(crate) fn with_key(
+    guard: &SharedGuard,
+    tool: &str,
+    headers: &HeaderMap,
+    mut arguments: JsonObject,
+) -> Result<JsonObject, String> {
     let takes_key = guard
         .registry
-        .get(&tool)
+        .get(tool)
         .is_some_and(|tool| tool.takes("idempotency_key"));
-    let mut arguments = read_body(&body).map_err(&malformed)?;
-    if let Some(key) = idempotency_key(&headers)
-        .map_err(&malformed)?
-        .filter(|_| takes_key)
-    {
-        let given = arguments
-            .entry("idempotency_key")
-            .or_insert_with(|| key.clone().into());
-        if given.as_str() != Some(&key) {
-            return Err(malformed(
-                "Idempotency-Key: differs from the body's idempotency_key".into(),
-            ));
-        }
+    let Some(key) = idempotency_key(headers)?.filter(|_| takes_key) else {
+        return Ok(arguments);
+    };
+    let given = arguments
+        .entry("idempotency_key")
+        .or_insert_with(|| key.clone().into());
+    if given.as_str() != Some(&key) {
+        return Err("Idempotency-Key: differs from the arguments' idempotency_key".to_owned());
     }
-    let call = entrant.call(Road::Http).with_timeout(timeout);
-    let answer = guard.call(&tool, call, arguments).await;
-    let text = answer
-        .and_then(text_of)
-        .map_err(|failure| Problem::of(failure, &request_id))?;
-    let headers = [
-        (header::CONTENT_TYPE, "application/json"),
-        (header::CACHE_CONTROL, "no-store"),
-    ];
-    Ok((headers, format!("{{\"result\":{text}}}")).into_response())
+    Ok(arguments)
 }
 
 /// The arguments: a JSON object, or nothing for none.
@@ -198,7 +213,7 @@ fn read_body(body: &[u8]) -> Result<JsonObject, String> {
 }
 
 /// `?timeout_ms=`, the only parameter: from 1 ms to an hour.
-fn timeout(query: Option<&str>) -> Result<Option<Duration>, String> {
+pub(crate) fn timeout(query: Option<&str>) -> Result<Option<Duration>, String> {
     let Some(query) = query.filter(|query| !query.is_empty()) else {
         return Ok(None);
     };
@@ -233,9 +248,14 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, String> {
     Ok(Some(key.to_owned()))
 }
 
-fn text_of(success: Success) -> Result<String, Failure> {
-    match success {
-        Success::Value(_, text) => Ok(text),
-        Success::Mcp(_) => Err(Failure::NeedsMcp),
-    }
+/// `{"result": …}`.
+pub(crate) fn answer(success: Success) -> Result<Response, Failure> {
+    let Success::Value(_, text) = success else {
+        return Err(Failure::NeedsMcp);
+    };
+    let headers = [
+        (header::CONTENT_TYPE, "application/json"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    Ok((headers, format!("{{\"result\":{text}}}")).into_response())
 }

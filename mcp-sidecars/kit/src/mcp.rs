@@ -121,6 +121,7 @@ impl<E: ServerHandler> ServerHandler for Handler<E> {
         call.mcp = Some(Arc::new(Conversation { request, context }));
         match self.guard.call(&name, call, arguments).await {
             Ok(Success::Mcp(response)) => Ok(*response),
+            Ok(Success::Content(_)) => refuse(Failure::NeedsMcp, &request_id),
             Ok(Success::Value(value, text)) => {
                 let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
                 result.structured_content = Some(value);

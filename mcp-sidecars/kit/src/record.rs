@@ -1,31 +1,37 @@
 //! What is kept of a call: metrics and one audit line, without any argument's value.
 
-use std::fmt::Write;
+use std::{borrow::Cow, fmt::Write};
 
 use rmcp::model::JsonObject;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
-use crate::{call::Call, error::Failure, guard::Success, metrics::Metrics, redact::Redactor};
+use crate::{
+    call::Call,
+    error::{Failure, ToolError},
+    guard::Success,
+    metrics::Metrics,
+    redact::Redactor,
+};
 
 /// Counts a call while it runs and writes it down when it ends, also when the caller went away.
-pub(crate) struct Record<'a> {
+pub(crate) struct Record {
     sidecar: &'static str,
-    tool: &'a str,
+    tool: Cow<'static, str>,
     call: Call,
     arguments: String,
-    metrics: &'a Metrics,
+    metrics: Metrics,
     begun: Instant,
     is_ended: bool,
 }
 
-impl<'a> Record<'a> {
+impl Record {
     pub(crate) fn begin(
         sidecar: &'static str,
-        tool: &'a str,
+        tool: Cow<'static, str>,
         call: &Call,
         arguments: &JsonObject,
-        metrics: &'a Metrics,
+        metrics: &Metrics,
     ) -> Self {
         metrics.in_flight.inc();
         let arguments = digest(arguments);
@@ -34,7 +40,7 @@ impl<'a> Record<'a> {
             tool,
             call: call.clone(),
             arguments,
-            metrics,
+            metrics: metrics.clone(),
             begun: Instant::now(),
             is_ended: false,
         }
@@ -51,7 +57,7 @@ impl<'a> Record<'a> {
             && let Some(cause) = &error.cause
         {
             let cause = redactor.text(&format!("{cause:#}"));
-            let (tool, request_id) = (self.tool, &*self.call.request_id);
+            let (tool, request_id) = (&*self.tool, &*self.call.request_id);
             tracing::error!(
                 tool,
                 request_id,
@@ -64,23 +70,33 @@ impl<'a> Record<'a> {
         ended
     }
 
+    /// The last piece of a download is gone.
+    pub(crate) fn sent(&mut self) {
+        self.write("ok");
+    }
+
+    /// A download broke off.
+    pub(crate) fn broken(&mut self, error: &ToolError) {
+        self.write(error.outcome());
+    }
+
     fn write(&mut self, outcome: &'static str) {
         self.is_ended = true;
         self.metrics.in_flight.dec();
         let elapsed = self.begun.elapsed();
         self.metrics
             .calls
-            .with_label_values(&[self.sidecar, self.tool, outcome])
+            .with_label_values(&[self.sidecar, &*self.tool, outcome])
             .inc();
         self.metrics
             .duration
-            .with_label_values(&[self.sidecar, self.tool])
+            .with_label_values(&[self.sidecar, &*self.tool])
             .observe(elapsed.as_secs_f64());
         let duration_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         tracing::info!(
             target: "audit",
             sidecar = self.sidecar,
-            tool = self.tool,
+            tool = &*self.tool,
             road = self.call.road.as_str(),
             caller = &*self.call.caller.name,
             account = self.call.account.as_ref().map(|account| &*account.id),
@@ -95,7 +111,7 @@ impl<'a> Record<'a> {
     }
 }
 
-impl Drop for Record<'_> {
+impl Drop for Record {
     fn drop(&mut self) {
         if !self.is_ended {
             self.write("abandoned");

@@ -9,13 +9,14 @@ use rmcp::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde_json::{Value, json};
 use validator::Validate;
 
 use crate::{
     arguments::read,
     auth::{SCOPE_READ, SCOPE_WRITE},
     call::{Call, Conversation},
+    content::{Download, InlineDownload},
     error::{Failure, ToolError},
 };
 
@@ -29,6 +30,7 @@ pub struct NoArguments {}
 pub(crate) enum Answer {
     Value(Value),
     Mcp(Box<CallToolResponse>),
+    Content(Box<Download>),
 }
 
 pub(crate) type Running = BoxFuture<'static, Result<Answer, Failure>>;
@@ -41,6 +43,9 @@ pub struct Tool {
     pub(crate) scope: &'static str,
     pub(crate) timeout: Option<Duration>,
     pub(crate) is_typed: bool,
+    /// Largest content that it takes, in bytes; none without it.
+    pub(crate) content_limit: Option<u64>,
+    pub(crate) gives_content: bool,
     handler: Arc<Handler>,
 }
 
@@ -73,6 +78,44 @@ impl Tool {
         }
         tool.is_typed = true;
         tool
+    }
+
+    /// A tool that gives bytes, and changes nothing: by `GET /mcp/tools/{tool}/content` as a stream, for as long as the
+    /// call's deadline allows; elsewhere as base64 in JSON, up to 256 KiB.
+    pub fn download<A, F, Fut>(name: &'static str, description: &'static str, work: F) -> Self
+    where
+        A: DeserializeOwned + JsonSchema + Validate + Send + 'static,
+        F: Fn(Call, A) -> Fut + Send + Sync + Clone + 'static,
+        Fut: Future<Output = Result<Download, ToolError>> + Send + 'static,
+    {
+        let handler = move |call: Call, arguments: JsonObject| -> Result<Running, ToolError> {
+            let arguments = read::<A>(arguments)?;
+            let work = work.clone();
+            let wants_stream = call.wants_stream;
+            Ok(Box::pin(async move {
+                let download = work(call, arguments).await?;
+                if wants_stream {
+                    return Ok(Answer::Content(Box::new(download)));
+                }
+                let inline = download.inline().await?;
+                let value = serde_json::to_value(&inline).map_err(ToolError::internal)?;
+                Ok(Answer::Value(value))
+            }))
+        };
+        let mut tool =
+            Self::with_handler(name, description, input_schema::<A>(), Arc::new(handler));
+        tool.definition.output_schema = Some(schema_for_output::<InlineDownload>());
+        tool.is_typed = true;
+        tool.gives_content = true;
+        tool.with_meta("gives", json!(true)).read_only()
+    }
+
+    /// It takes [`Call::content`] of at most so many bytes, by `POST /mcp/tools/{tool}/content`. On the other roads the
+    /// call has none: let small content be an argument, too.
+    #[must_use]
+    pub fn takes_content(mut self, limit: u64) -> Self {
+        self.content_limit = Some(limit);
+        self.with_meta("takes_bytes", json!(limit))
     }
 
     /// A tool that talks with the MCP client: it sees the raw request and may answer with input requests, tasks or
@@ -174,8 +217,17 @@ impl Tool {
             scope: SCOPE_WRITE,
             timeout: None,
             is_typed: false,
+            content_limit: None,
+            gives_content: false,
             handler,
         }
+    }
+
+    /// Tells callers of the HTTP wrapper, which shows definitions as they are.
+    fn with_meta(mut self, name: &str, value: Value) -> Self {
+        let meta = self.definition.meta.get_or_insert_default();
+        meta.0.insert(format!("eventplanner/content.{name}"), value);
+        self
     }
 
     fn annotate(mut self, change: impl FnOnce(ToolAnnotations) -> ToolAnnotations) -> Self {

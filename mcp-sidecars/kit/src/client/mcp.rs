@@ -21,7 +21,7 @@ use super::{
 use crate::{
     error::ToolError,
     meta,
-    provider::{Attempt, Gate},
+    provider::{Attempt, Gate, Repeat},
 };
 
 /// A server that lists more has lost its way.
@@ -69,7 +69,7 @@ impl Mcp {
         let shared = &self.shared;
         shared
             .gate
-            .pass(deadline, true, || shared.attempt(all_tools))
+            .pass(deadline, Repeat::Freely, || shared.attempt(all_tools))
             .await
     }
 
@@ -85,7 +85,11 @@ impl Mcp {
         };
         let result = shared
             .gate
-            .pass(request.deadline, request.is_repeatable(), attempt)
+            .pass(
+                request.deadline,
+                Repeat::freely_if(request.is_repeatable()),
+                attempt,
+            )
             .await;
         if shared.gate.is_shut() {
             shared.replace_process();

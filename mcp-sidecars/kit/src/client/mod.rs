@@ -75,7 +75,7 @@ impl Client {
         let link = Link::Http {
             url: checked_url(name, url)?.as_str().into(),
             token,
-            client: http_client(policy.attempt_timeout).context("make an HTTP client")?,
+            client: http_client(Some(policy.attempt_timeout)).context("make an HTTP client")?,
         };
         let gate = Gate::new(name, policy, metrics);
         Ok(Self(Road::Mcp(Mcp::new(gate, link))))

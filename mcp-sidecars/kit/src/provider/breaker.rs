@@ -21,9 +21,6 @@ struct State {
     open_until: Option<Instant>,
 }
 
-/// A request on its way.
-pub(super) struct Told<'a>(&'a Breaker);
-
 impl Breaker {
     pub(super) fn new(failures: u32, pause: Duration) -> Self {
         Self {
@@ -48,8 +45,17 @@ impl Breaker {
         Ok(())
     }
 
-    pub(super) fn begun(&self) -> Told<'_> {
-        Told(self)
+    /// How a request that was let through ended.
+    pub(super) fn end(&self, is_healthy: bool) {
+        let mut state = self.lock();
+        if is_healthy {
+            *state = State::default();
+            return;
+        }
+        state.failed = state.failed.saturating_add(1);
+        if state.failed >= self.failures {
+            state.open_until = Some(Instant::now() + self.pause);
+        }
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -61,20 +67,6 @@ impl Breaker {
     }
 }
 
-impl Told<'_> {
-    pub(super) fn end(self, is_healthy: bool) {
-        let mut state = self.0.lock();
-        if is_healthy {
-            *state = State::default();
-            return;
-        }
-        state.failed = state.failed.saturating_add(1);
-        if state.failed >= self.0.failures {
-            state.open_until = Some(Instant::now() + self.0.pause);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,16 +74,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn it_opens_after_failures_in_a_row_and_lets_one_try() {
         let breaker = Breaker::new(2, Duration::from_secs(10));
-        breaker.begun().end(false);
-        breaker.begun().end(true);
-        breaker.begun().end(false);
+        breaker.end(false);
+        breaker.end(true);
+        breaker.end(false);
         assert!(breaker.admit().is_ok());
-        breaker.begun().end(false);
+        breaker.end(false);
         assert_eq!(breaker.admit(), Err(Duration::from_secs(10)));
         tokio::time::advance(Duration::from_secs(10)).await;
         assert!(breaker.admit().is_ok(), "the trial");
         assert!(breaker.admit().is_err(), "only one");
-        breaker.begun().end(true);
+        breaker.end(true);
         assert!(breaker.admit().is_ok() && !breaker.is_open());
     }
 }

@@ -2,16 +2,20 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::{Context, anyhow, ensure};
-use reqwest::{StatusCode, Url, header, redirect};
+use anyhow::{Context, ensure};
+use reqwest::{Url, redirect};
 use tokio::time::Instant;
 
+mod attempt;
 mod breaker;
 mod gate;
+mod incoming;
 mod outgoing;
 mod retry;
 
-pub(crate) use gate::{Attempt, Gate, Setback};
+pub(crate) use attempt::retry_after;
+pub(crate) use gate::{Attempt, Gate, Repeat, Setback};
+pub use incoming::Incoming;
 pub use outgoing::{Outgoing, Reply};
 pub(crate) use retry::jittered;
 
@@ -50,8 +54,6 @@ impl Default for Policy {
     }
 }
 
-/// A `Retry-After` beyond a day is taken for a day.
-const LONGEST_WAIT: Duration = Duration::from_hours(24);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A client for one provider. Cheap to clone; clones share limits and breaker.
@@ -78,7 +80,8 @@ impl Provider {
         metrics: &Metrics,
     ) -> anyhow::Result<Self> {
         let base_url = checked_url(name, base_url)?;
-        let http = http_client(policy.attempt_timeout)?;
+        // No time-out for the whole: an attempt may last as long as it makes progress.
+        let http = http_client(None)?;
         Ok(Self(Arc::new(Inner {
             base_url,
             http,
@@ -106,16 +109,28 @@ impl Provider {
         request: Outgoing,
     ) -> Result<Reply, ToolError> {
         let inner = &*self.0;
-        if !request.stays_in_place() {
-            let message = "an id must not be empty, . or .., nor hold control characters";
-            return Err(ToolError::invalid(message).undone(true));
-        }
-        inner
-            .gate
-            .pass(deadline, request.is_repeatable(), || {
-                inner.exchange(&request)
-            })
-            .await
+        request.check()?;
+        let exchange = || inner.exchange(&request);
+        inner.gate.pass(deadline, request.repeat(), exchange).await
+    }
+
+    /// As [`send`](Self::send), up to the answer's headers: the body is read piece by piece, and nothing is repeated after
+    /// the first.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn open(&self, call: &Call, request: Outgoing) -> Result<Incoming, ToolError> {
+        let inner = &*self.0;
+        request.check()?;
+        let answer = || inner.answer(&request);
+        let opened = inner.gate.open(call.deadline, request.repeat(), answer);
+        let (response, passage) = opened.await?;
+        Ok(Incoming::new(
+            self.clone(),
+            passage,
+            response,
+            call.deadline,
+        ))
     }
 }
 
@@ -130,104 +145,17 @@ pub(crate) fn checked_url(name: &str, url: &str) -> anyhow::Result<Url> {
 }
 
 /// The one kind of HTTP client: no redirects, no proxy from the environment, rustls with ring.
-pub(crate) fn http_client(timeout: Duration) -> reqwest::Result<reqwest::Client> {
+pub(crate) fn http_client(timeout: Option<Duration>) -> reqwest::Result<reqwest::Client> {
     // An error means that one is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
+    let client = reqwest::Client::builder()
         .redirect(redirect::Policy::none())
         .no_proxy()
         .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(timeout)
-        .user_agent(concat!("event-planner/", env!("CARGO_PKG_VERSION")))
-        .build()
-}
-
-/// Seconds of a `Retry-After` header.
-pub(crate) fn retry_after(headers: &header::HeaderMap) -> Option<Duration> {
-    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
-    let seconds = text.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).min(LONGEST_WAIT))
-}
-
-impl Inner {
-    async fn exchange(&self, request: &Outgoing) -> Attempt<Reply> {
-        let response = match request.build(&self.http, &self.base_url).send().await {
-            Ok(response) => response,
-            Err(error) => return self.lost(error),
-        };
-        let (status, headers) = (response.status(), response.headers().clone());
-        if !request.takes(&headers)
-            && let Some(setback) = self.failure(status, retry_after(&headers))
-        {
-            return Attempt::Again(setback);
-        }
-        match self.read(response).await {
-            Ok(Some(body)) => Attempt::Done(
-                Reply {
-                    status,
-                    headers,
-                    body,
-                },
-                if status.is_success() { "ok" } else { "refused" },
-            ),
-            Ok(None) => Attempt::Never(self.gate.too_large(), "too_large"),
-            Err(error) => self.lost(error),
-        }
-    }
-
-    /// What a status says by itself, if that is no answer.
-    fn failure(&self, status: StatusCode, wait: Option<Duration>) -> Option<Setback> {
-        let name = self.gate.name;
-        let shown_wait = wait.unwrap_or(Duration::from_secs(1));
-        if status == StatusCode::TOO_MANY_REQUESTS {
-            return Some(Setback {
-                error: ToolError::rate_limited(shown_wait),
-                is_safe: true,
-                wait: Some(shown_wait),
-                outcome: "rate_limited",
-            });
-        }
-        if !status.is_server_error() && status != StatusCode::REQUEST_TIMEOUT {
-            return None;
-        }
-        let message = format!("{name} answered {}", status.as_u16());
-        Some(Setback {
-            error: ToolError::unavailable(message, shown_wait)
-                .with_cause(anyhow!("{name} {status}")),
-            is_safe: false,
-            wait,
-            outcome: "failed",
-        })
-    }
-
-    /// The body, or nothing when it is over the limit: reading stops there.
-    async fn read(
-        &self,
-        mut response: reqwest::Response,
-    ) -> Result<Option<Vec<u8>>, reqwest::Error> {
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await? {
-            if body.len() + chunk.len() > self.gate.policy.response_limit {
-                return Ok(None);
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Some(body))
-    }
-
-    /// No answer, or only a part. The address may hold ids and keys, so it is left out of the cause.
-    fn lost<T>(&self, error: reqwest::Error) -> Attempt<T> {
-        let (is_safe, is_late) = (error.is_connect(), error.is_timeout());
-        let cause = anyhow::Error::new(error.without_url());
-        let name = self.gate.name;
-        let cause = anyhow!("{name}: {}", self.redactor.text(&format!("{cause:#}")));
-        let message = format!("{name} is not reachable right now");
-        Attempt::Again(Setback {
-            error: ToolError::unavailable(message, Duration::from_secs(1)).with_cause(cause),
-            is_safe,
-            wait: None,
-            outcome: if is_late { "timeout" } else { "lost" },
-        })
+        .user_agent(concat!("event-planner/", env!("CARGO_PKG_VERSION")));
+    match timeout {
+        Some(timeout) => client.timeout(timeout).build(),
+        None => client.build(),
     }
 }
 

@@ -1,6 +1,13 @@
 //! One request to a provider, and its answer.
 
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
 use anyhow::Context;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream::BoxStream};
 use reqwest::{
     Client, Method, RequestBuilder, StatusCode, Url,
     header::{HeaderMap, HeaderValue},
@@ -8,7 +15,9 @@ use reqwest::{
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
+use tokio::time::Instant;
 
+use super::gate::Repeat;
 use crate::error::ToolError;
 
 /// What is sent. The host is the provider's; path segments are encoded, so that an id cannot leave its place.
@@ -25,12 +34,32 @@ pub struct Outgoing {
     takes_problems: bool,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 enum Body {
     None,
     Json(Value),
     Form(Vec<(String, String)>),
-    Bytes(&'static str, Vec<u8>),
+    Bytes(String, Bytes),
+    Stream {
+        media_type: String,
+        length: Option<u64>,
+        source: Source,
+    },
+}
+
+/// A stream that is sent once; clones share it.
+type Source = Arc<Mutex<Option<BoxStream<'static, Result<Bytes, ToolError>>>>>;
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Json(_) => "Json",
+            Self::Form(_) => "Form",
+            Self::Bytes(..) => "Bytes",
+            Self::Stream { .. } => "Stream",
+        })
+    }
 }
 
 impl Outgoing {
@@ -98,9 +127,28 @@ impl Outgoing {
         self
     }
 
+    /// A body that is at hand whole: an attempt more costs no copy.
     #[must_use]
-    pub fn bytes(mut self, media_type: &'static str, body: Vec<u8>) -> Self {
-        self.body = Body::Bytes(media_type, body);
+    pub fn bytes(mut self, media_type: impl Into<String>, body: impl Into<Bytes>) -> Self {
+        self.body = Body::Bytes(media_type.into(), body.into());
+        self
+    }
+
+    /// A body that comes piece by piece, `length` bytes if that is known. It is sent once and the request never
+    /// repeated: cut what is large into [`bytes`](Self::bytes) where the provider takes it in parts. An error of the
+    /// stream ends the request with that error.
+    #[must_use]
+    pub fn stream(
+        mut self,
+        media_type: impl Into<String>,
+        length: Option<u64>,
+        body: impl Stream<Item = Result<Bytes, ToolError>> + Send + 'static,
+    ) -> Self {
+        self.body = Body::Stream {
+            media_type: media_type.into(),
+            length,
+            source: Arc::new(Mutex::new(Some(body.boxed()))),
+        };
         self
     }
 
@@ -108,6 +156,13 @@ impl Outgoing {
     #[must_use]
     pub fn repeatable(mut self) -> Self {
         self.is_repeatable = true;
+        self
+    }
+
+    /// Never sent again after it may have arrived, whatever its method: the caller asks first how far it came.
+    #[must_use]
+    pub fn once(mut self) -> Self {
+        self.is_repeatable = false;
         self
     }
 
@@ -125,18 +180,32 @@ impl Outgoing {
                 .is_some_and(|kind| kind.as_bytes().starts_with(b"application/problem+json"))
     }
 
-    pub(super) fn is_repeatable(&self) -> bool {
-        self.is_repeatable
+    /// A body that comes piece by piece is there for one attempt only.
+    pub(super) fn repeat(&self) -> Repeat {
+        if matches!(self.body, Body::Stream { .. }) {
+            return Repeat::Never;
+        }
+        Repeat::freely_if(self.is_repeatable)
     }
 
     /// Whether every segment stays one: the URL standard drops `.` and `..`, and control characters within them.
-    pub(super) fn stays_in_place(&self) -> bool {
-        self.segments.iter().all(|segment| {
+    pub(super) fn check(&self) -> Result<(), ToolError> {
+        let stays = |segment: &String| {
             !matches!(segment.as_str(), "" | "." | "..") && !segment.contains(char::is_control)
-        })
+        };
+        if self.segments.iter().all(stays) {
+            return Ok(());
+        }
+        let message = "an id must not be empty, . or .., nor hold control characters";
+        Err(ToolError::invalid(message).undone(true))
     }
 
-    pub(super) fn build(&self, client: &Client, base_url: &Url) -> RequestBuilder {
+    pub(super) fn build(
+        &self,
+        client: &Client,
+        base_url: &Url,
+        progress: &Progress,
+    ) -> RequestBuilder {
         let mut url = base_url.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(&self.segments);
@@ -161,10 +230,77 @@ impl Outgoing {
             Body::Json(value) => request.json(value),
             Body::Form(fields) => request.form(fields),
             Body::Bytes(media_type, bytes) => request
-                .header("content-type", *media_type)
+                .header("content-type", media_type)
                 .body(bytes.clone()),
+            Body::Stream {
+                media_type,
+                length,
+                source,
+            } => {
+                if let Some(length) = length {
+                    request = request.header("content-length", *length);
+                }
+                let taken = lock(source).take();
+                let watched =
+                    progress.watch(taken.unwrap_or_else(|| futures_util::stream::empty().boxed()));
+                request
+                    .header("content-type", media_type)
+                    .body(reqwest::Body::wrap_stream(watched))
+            }
         }
     }
+}
+
+/// How far a body is on its way, and why its source gave up.
+#[derive(Clone)]
+pub(super) struct Progress(Arc<Mutex<(Instant, Option<ToolError>)>>);
+
+impl Progress {
+    pub(super) fn begin() -> Self {
+        Self(Arc::new(Mutex::new((Instant::now(), None))))
+    }
+
+    /// What made the source give up, once.
+    pub(super) fn fault(&self) -> Option<ToolError> {
+        lock(&self.0).1.take()
+    }
+
+    /// The work's end, or nothing when there was no progress for so long.
+    pub(super) async fn within<T>(
+        &self,
+        idle: Duration,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            let due = lock(&self.0).0 + idle;
+            if let Ok(ended) = tokio::time::timeout_at(due, &mut work).await {
+                return Some(ended);
+            }
+            if lock(&self.0).0 + idle <= Instant::now() {
+                return None;
+            }
+        }
+    }
+
+    fn watch(
+        &self,
+        source: BoxStream<'static, Result<Bytes, ToolError>>,
+    ) -> impl Stream<Item = Result<Bytes, std::io::Error>> + Send + 'static {
+        let shared = Arc::clone(&self.0);
+        source.map(move |piece| {
+            let mut state = lock(&shared);
+            state.0 = Instant::now();
+            piece.map_err(|error| {
+                state.1 = Some(error);
+                std::io::Error::other("the body's source gave up")
+            })
+        })
+    }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What the provider answered, whole.

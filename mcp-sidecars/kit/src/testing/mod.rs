@@ -4,16 +4,18 @@ mod schema;
 
 pub use schema::faults;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::anyhow;
 use clap::Parser;
+use futures_util::stream;
 use rmcp::ServerHandler;
 use serde_json::{Value, json};
 
 use crate::{
     auth::{Account, Caller},
     call::{Call, Road},
+    content::Content,
     error::{Failure, ToolError},
     guard::{SharedGuard, Success},
     settings::{Cli, NoSettings, Settings},
@@ -58,19 +60,48 @@ impl Client {
         self
     }
 
+    /// The same with content beside the arguments, as `POST /mcp/tools/{tool}/content` brings it, in one piece.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub async fn call_with_content(
+        &self,
+        tool: &str,
+        arguments: Value,
+        media_type: &str,
+        content: Vec<u8>,
+    ) -> Result<Value, Failure> {
+        let limit = self.guard.registry.get(tool);
+        let limit = limit.and_then(|tool| tool.content_limit).unwrap_or(0);
+        let length = u64::try_from(content.len()).ok();
+        let body = stream::iter([anyhow::Ok(content.into())]);
+        let content = Content::new(media_type, length, body, limit, Duration::from_secs(1));
+        self.run(tool, arguments, Some(content)).await
+    }
+
     /// The tool's result, which is held against the schema that the tool shows.
     ///
     /// # Errors
     /// As the guard says; arguments that are no object are INVALID, and a result that does not fit is INTERNAL.
     pub async fn call(&self, tool: &str, arguments: Value) -> Result<Value, Failure> {
+        self.run(tool, arguments, None).await
+    }
+
+    async fn run(
+        &self,
+        tool: &str,
+        arguments: Value,
+        content: Option<Content>,
+    ) -> Result<Value, Failure> {
         let Value::Object(arguments) = arguments else {
             return Err(ToolError::invalid("the arguments must be an object").into());
         };
         let mut call = Call::new(Arc::clone(&self.caller), Road::Stdio, "test");
         call.account.clone_from(&self.account);
+        call.content = content;
         match self.guard.call(tool, call, arguments).await? {
             Success::Value(value, _) => self.fitting(tool, value),
-            Success::Mcp(_) => Err(Failure::NeedsMcp),
+            Success::Mcp(_) | Success::Content(_) => Err(Failure::NeedsMcp),
         }
     }
 
