@@ -18,6 +18,7 @@ mod postgres;
 mod prepare;
 mod process;
 mod processes;
+mod providers;
 mod redis;
 mod secrets;
 mod services;

@@ -62,18 +62,25 @@ fn is_noted(state: &Path, port: u16) -> bool {
         .any(|text| text.trim().parse() == Ok(port))
 }
 
-/// The port to listen on: `explicit` or an error, else `usual` or the next free one with a notice.
-pub(crate) fn wanted(name: &str, usual: u16, explicit: Option<u16>) -> anyhow::Result<u16> {
+/// The port to listen on: `explicit` or an error, else `usual` or the next one that is free and not `promised` to
+/// another process, with a notice.
+pub(crate) fn wanted(
+    name: &str,
+    usual: u16,
+    explicit: Option<u16>,
+    promised: &[u16],
+) -> anyhow::Result<u16> {
+    let is_ours = |port: u16| !promised.contains(&port) && is_free(port);
     if let Some(port) = explicit {
         if is_free(port) {
             return Ok(port);
         }
         bail!("port {port} is taken: stop what listens there or give {name} another port");
     }
-    if is_free(usual) {
+    if is_ours(usual) {
         return Ok(usual);
     }
-    let next = (usual..usual.saturating_add(100)).find(|port| is_free(*port));
+    let next = (usual..usual.saturating_add(100)).find(|port| is_ours(*port));
     let next = next.with_context(|| format!("no free port from {usual} on for {name}"))?;
     say(format_args!(
         "port {usual} is taken: {name} listens on {next}"
@@ -98,14 +105,16 @@ mod tests {
     #[test]
     fn a_taken_port_that_was_asked_for_is_an_error() {
         let (_listener, port) = taken();
-        let error = wanted("api", 8000, Some(port)).unwrap_err().to_string();
+        let error = wanted("api", 8000, Some(port), &[])
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(&format!("port {port} is taken")), "{error}");
     }
 
     #[test]
     fn a_taken_usual_port_gives_way_to_the_next() {
         let (_listener, port) = taken();
-        let other = wanted("api", port, None).unwrap();
+        let other = wanted("api", port, None, &[]).unwrap();
         assert!(other > port && other < port + 100);
     }
 }

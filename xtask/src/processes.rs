@@ -1,6 +1,9 @@
 //! The table of everything that `cargo xtask up` runs: another process is another entry.
 
+use std::collections::BTreeMap;
+
 use crate::dev::Servers;
+use crate::providers::{self, Given};
 
 /// A binary of this workspace that runs until it is stopped.
 pub(crate) struct Process {
@@ -16,32 +19,37 @@ pub(crate) struct Process {
     pub(crate) environment: fn(&Settings) -> Environment,
 }
 
-pub(crate) type Environment = Vec<(&'static str, String)>;
+pub(crate) type Environment = Vec<(String, String)>;
 
 /// What a process can be told.
 pub(crate) struct Settings<'a> {
     pub(crate) servers: &'a Servers,
+    /// The state of the development stack.
+    pub(crate) folder: &'a str,
     /// Its own port, and a private one for metrics.
     pub(crate) port: u16,
     pub(crate) metrics_port: u16,
     pub(crate) service_auth_token: &'a str,
-    /// Where the sidecar for SQL is, and the token that it takes.
-    pub(crate) postgres_sidecar_url: &'a str,
-    pub(crate) postgres_sidecar_token: &'a str,
+    /// The token that every sidecar takes.
+    pub(crate) sidecar_token: &'a str,
+    /// Where each process is, by its name.
+    pub(crate) urls: &'a BTreeMap<&'static str, String>,
+    /// What the person who starts us has set.
+    pub(crate) given: &'a Given,
 }
 
-/// The sidecar for SQL, which the API calls.
-pub(crate) const POSTGRES_SIDECAR: &str = "mcp-postgres";
+pub(crate) const SANDBOX: &str = "sandbox";
+const POSTGRES_SIDECAR: &str = "mcp-postgres";
 
 /// Started in this order, each after the one before is ready.
 pub(crate) const PROCESSES: &[Process] = &[
     Process {
-        name: "api",
-        package: "event-planner-api",
-        args: &["serve"],
-        port: 8000,
-        ready: "/ready",
-        environment: api,
+        name: SANDBOX,
+        package: "event-planner-sandbox",
+        args: &[],
+        port: 3020,
+        ready: "/health",
+        environment: sandbox,
     },
     Process {
         name: POSTGRES_SIDECAR,
@@ -51,44 +59,110 @@ pub(crate) const PROCESSES: &[Process] = &[
         ready: "/ready",
         environment: postgres_sidecar,
     },
+    sidecar("mcp-gdrive", "event-planner-mcp-gdrive", 3002, |settings| {
+        provider(settings, &providers::GOOGLE)
+    }),
+    sidecar("mcp-slack", "event-planner-mcp-slack", 3003, |settings| {
+        provider(settings, &providers::SLACK)
+    }),
+    sidecar(
+        "mcp-calendar",
+        "event-planner-mcp-calendar",
+        3004,
+        |settings| provider(settings, &providers::GOOGLE),
+    ),
+    sidecar("mcp-stripe", "event-planner-mcp-stripe", 3005, |settings| {
+        provider(settings, &providers::STRIPE)
+    }),
+    sidecar("mcp-twilio", "event-planner-mcp-twilio", 3006, |settings| {
+        provider(settings, &providers::TWILIO)
+    }),
+    Process {
+        name: "api",
+        package: "event-planner-api",
+        args: &["serve"],
+        port: 8000,
+        ready: "/ready",
+        environment: api,
+    },
+    Process {
+        name: "worker",
+        package: "event-planner-api",
+        args: &["worker"],
+        port: 8001,
+        ready: "/ready",
+        environment: api,
+    },
 ];
 
+/// A provider's sidecar. It is alive with credentials that do not work, too: `/ready` then says no, and it is not ours to
+/// keep everything else from starting.
+const fn sidecar(
+    name: &'static str,
+    package: &'static str,
+    port: u16,
+    environment: fn(&Settings) -> Environment,
+) -> Process {
+    Process {
+        name,
+        package,
+        args: &[],
+        port,
+        ready: "/health",
+        environment,
+    }
+}
+
 fn api(settings: &Settings) -> Environment {
-    vec![
-        ("APP_ENV", "development".to_owned()),
-        ("LOG_FORMAT", "text".to_owned()),
-        ("DATABASE_URL", settings.servers.database.clone()),
-        ("REDIS_URL", settings.servers.redis.clone()),
-        ("LISTEN_ADDR", format!("127.0.0.1:{}", settings.port)),
-        (
-            "METRICS_ADDR",
-            format!("127.0.0.1:{}", settings.metrics_port),
-        ),
-        (
-            "PUBLIC_BASE_URL",
-            format!("http://127.0.0.1:{}", settings.port),
-        ),
-        ("SERVICE_AUTH_TOKEN", settings.service_auth_token.to_owned()),
-        (
-            "POSTGRES_SIDECAR_URL",
-            settings.postgres_sidecar_url.to_owned(),
-        ),
-        (
-            "POSTGRES_SIDECAR_TOKEN",
-            settings.postgres_sidecar_token.to_owned(),
-        ),
-    ]
+    let url = &settings.urls["api"];
+    let mut environment = listening(settings);
+    environment.extend(owned(&[
+        ("APP_ENV", "development"),
+        ("DATABASE_URL", &settings.servers.database),
+        ("REDIS_URL", &settings.servers.redis),
+        ("PUBLIC_BASE_URL", url),
+        ("SERVICE_AUTH_TOKEN", settings.service_auth_token),
+        ("POSTGRES_SIDECAR_URL", &settings.urls[POSTGRES_SIDECAR]),
+        ("POSTGRES_SIDECAR_TOKEN", settings.sidecar_token),
+    ]));
+    environment
 }
 
 fn postgres_sidecar(settings: &Settings) -> Environment {
-    vec![
-        ("LOG_FORMAT", "text".to_owned()),
-        ("DATABASE_URL", settings.servers.reporting.clone()),
-        ("LISTEN_ADDR", format!("127.0.0.1:{}", settings.port)),
-        (
-            "METRICS_ADDR",
-            format!("127.0.0.1:{}", settings.metrics_port),
-        ),
-        ("MCP_TOKENS", settings.postgres_sidecar_token.to_owned()),
-    ]
+    let mut environment = listening(settings);
+    environment.extend(owned(&[
+        ("DATABASE_URL", &settings.servers.reporting),
+        ("MCP_TOKENS", settings.sidecar_token),
+    ]));
+    environment
+}
+
+fn provider(settings: &Settings, provider: &providers::Provider) -> Environment {
+    let mut environment = settings.given.file.clone();
+    environment.extend(provider.environment(settings.given, &settings.urls[SANDBOX]));
+    environment.extend(listening(settings));
+    environment.extend(owned(&[("MCP_TOKENS", settings.sidecar_token)]));
+    environment
+}
+
+fn sandbox(settings: &Settings) -> Environment {
+    let state = format!("{}/sandbox.json", settings.folder);
+    let address = format!("127.0.0.1:{}", settings.port);
+    owned(&[("LISTEN_ADDR", &address), ("STATE_FILE", &state)])
+}
+
+fn listening(settings: &Settings) -> Environment {
+    let address = |port| format!("127.0.0.1:{port}");
+    owned(&[
+        ("LOG_FORMAT", "text"),
+        ("LISTEN_ADDR", &address(settings.port)),
+        ("METRICS_ADDR", &address(settings.metrics_port)),
+    ])
+}
+
+fn owned(pairs: &[(&str, &str)]) -> Environment {
+    let pairs = pairs.iter();
+    pairs
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
 }

@@ -1,5 +1,6 @@
 //! `cargo xtask up`: everything, from an empty machine to three lines to try.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
@@ -9,7 +10,8 @@ use clap::Args;
 
 use crate::dev::{self, Given, Servers, State};
 use crate::process::{Program, StopSignal};
-use crate::processes::{POSTGRES_SIDECAR, PROCESSES, Process, Settings};
+use crate::processes::{PROCESSES, Process, SANDBOX, Settings};
+use crate::providers::{Given as Credentials, PROVIDERS};
 use crate::stack::Stack;
 use crate::terminal::{done, print, say};
 use crate::{api_command, cargo, demo, http, ports, secrets};
@@ -57,6 +59,9 @@ struct Ready<'a> {
     servers: Servers,
     programs: PathBuf,
     demo_key: String,
+    credentials: Credentials,
+    /// Where each process is, by its name.
+    urls: BTreeMap<&'static str, String>,
 }
 
 impl Up {
@@ -73,6 +78,7 @@ impl Up {
         let mut stack = Stack::new(&state.folder, false)?;
         // Before anything slow: a taken port should be heard of at once.
         let addresses = self.addresses(&state)?;
+        let credentials = Credentials::read(checkout)?;
         let programs = self.build(checkout)?;
         let servers = dev::start(&mut stack, checkout, &state, &self.given)?;
         let demo_key = secrets::remembered(&state.folder, "demo-api-key", "epk_")?;
@@ -81,11 +87,13 @@ impl Up {
             servers,
             programs,
             demo_key,
+            credentials,
+            urls: urls(&addresses),
         };
         ready.prepare_database()?;
         let first = stack.len();
         for (process, address) in PROCESSES.iter().zip(&addresses) {
-            ready.start(&mut stack, process, address, &addresses)?;
+            ready.start(&mut stack, process, address)?;
         }
         done("everything is up", begin);
         ready.introduce(&addresses);
@@ -97,16 +105,25 @@ impl Up {
     }
 
     fn addresses(&self, state: &State) -> anyhow::Result<Vec<Address>> {
-        let addresses = PROCESSES.iter().map(|process| {
+        let mut addresses = Vec::with_capacity(PROCESSES.len());
+        // The usual ports of all are promised first, so that nobody's way out is somebody else's usual one.
+        let mut promised: Vec<u16> = Vec::new();
+        for process in PROCESSES {
             let explicit = self.api_port.filter(|_| process.name == "api");
-            let port = ports::wanted(process.name, process.port, explicit)?;
+            let others = PROCESSES.iter().map(|process| process.port);
+            let taken: Vec<u16> = others
+                .filter(|port| *port != process.port)
+                .chain(promised.iter().copied())
+                .collect();
+            let port = ports::wanted(process.name, process.port, explicit, &taken)?;
+            promised.push(port);
             let metrics = format!("{}-metrics", process.name);
-            Ok(Address {
+            addresses.push(Address {
                 port,
                 metrics_port: ports::remembered(&state.folder, &metrics)?,
-            })
-        });
-        addresses.collect()
+            });
+        }
+        Ok(addresses)
     }
 
     /// Answers the folder of the programs.
@@ -140,25 +157,18 @@ impl Ready<'_> {
         Ok(())
     }
 
-    fn start(
-        &self,
-        stack: &mut Stack,
-        process: &Process,
-        address: &Address,
-        all: &[Address],
-    ) -> anyhow::Result<()> {
+    fn start(&self, stack: &mut Stack, process: &Process, address: &Address) -> anyhow::Result<()> {
         let begin = Instant::now();
         let folder = &self.state.folder;
-        let mut pairs = PROCESSES.iter().zip(all);
-        let sidecar = pairs.find(|(process, _)| process.name == POSTGRES_SIDECAR);
-        let sidecar = sidecar.map_or(0, |(_, address)| address.port);
         let settings = Settings {
             servers: &self.servers,
+            folder: &folder.display().to_string(),
             port: address.port,
             metrics_port: address.metrics_port,
             service_auth_token: &secrets::remembered(folder, "service-auth-token", "")?,
-            postgres_sidecar_url: &format!("http://127.0.0.1:{sidecar}"),
-            postgres_sidecar_token: &secrets::remembered(folder, "postgres-sidecar-token", "")?,
+            sidecar_token: &secrets::remembered(folder, "sidecar-token", "")?,
+            urls: &self.urls,
+            given: &self.credentials,
         };
         let program = self.programs.join(process.package);
         let mut command = Command::new(&program);
@@ -189,11 +199,21 @@ impl Ready<'_> {
             let metrics = format!("(metrics: http://127.0.0.1:{metrics_port}/metrics)");
             row(process.name, &format!("http://127.0.0.1:{port} {metrics}"));
         }
+        for provider in PROVIDERS {
+            let sandbox = &self.urls[SANDBOX];
+            let is_real = provider.is_real(&self.credentials);
+            let what = if is_real {
+                "your own credentials, the real address"
+            } else {
+                sandbox
+            };
+            row(provider.name, what);
+        }
         row("postgres", without_password(&self.servers.owner));
         row("redis", without_password(&self.servers.redis));
         row("demo key", &self.demo_key);
         let mut pairs = PROCESSES.iter().zip(addresses);
-        if let Some((_, address)) = pairs.find(|(process, _)| process.package == API) {
+        if let Some((_, address)) = pairs.find(|(process, _)| process.name == "api") {
             let api = format!("http://127.0.0.1:{}", address.port);
             row("reference", &format!("{api}/docs"));
             print("\nTry it in another terminal, one line after the other:\n");
@@ -203,6 +223,13 @@ impl Ready<'_> {
         }
         print("Ctrl-C stops everything; the data stays.\n");
     }
+}
+
+fn urls(addresses: &[Address]) -> BTreeMap<&'static str, String> {
+    let pairs = PROCESSES.iter().zip(addresses);
+    pairs
+        .map(|(process, address)| (process.name, format!("http://127.0.0.1:{}", address.port)))
+        .collect()
 }
 
 /// Addresses of our own servers have no password; one that was given stays out of the terminal.
