@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::keys::hex;
 
 /// Bytes of a chunk: a multiple of 256 KiB, as Drive wants it. What fits into one goes in a single request.
-pub(crate) const CHUNK: usize = 4 * 1024 * 1024;
+pub(crate) const CHUNK: usize = 2 * 1024 * 1024;
 /// Room for the piece that fills a chunk over.
 const SPARE: usize = 256 * 1024;
 
