@@ -92,7 +92,7 @@ impl Worker {
                 .run_until_cancelled_owned(async move { keeper.keep_leases().await }),
         );
         helpers.spawn(end.clone().run_until_cancelled_owned(measure(meter)));
-        let finisher = tokio::spawn(finish(worker.app.clone(), receiver));
+        let completion = tokio::spawn(finish(worker.app.clone(), receiver));
 
         let jobs = TaskTracker::new();
         worker.claim_until(&stop, &jobs).await;
@@ -103,7 +103,7 @@ impl Worker {
         helpers.wait().await;
         // The last sender goes, and with it the finisher's reason to wait.
         drop(worker);
-        let _ = finisher.await;
+        let _ = completion.await;
     }
 
     async fn claim_until(self: &Arc<Self>, stop: &CancellationToken, jobs: &TaskTracker) {
@@ -274,7 +274,7 @@ impl Worker {
                     }
                 }
                 Err(error) => {
-                    tracing::debug!(%error, "nobody wakes us; the queue is looked at every second")
+                    tracing::debug!(%error, "nobody wakes us; the queue is looked at every second");
                 }
             }
             tokio::time::sleep(PAUSE).await;
@@ -323,7 +323,7 @@ async fn finish(app: App, mut finished: mpsc::UnboundedReceiver<Job>) {
                 "some leases ended before their jobs did"
             ),
             Err(error) => {
-                tracing::warn!(%error, "finished jobs stay on the queue and will be done again")
+                tracing::warn!(%error, "finished jobs stay on the queue and will be done again");
             }
         }
     }

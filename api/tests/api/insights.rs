@@ -217,7 +217,10 @@ async fn an_organization_asks_so_often_and_no_more(pool: PgPool) {
         assert!(taken < 1_000, "there is a limit");
     };
     // 60 at once, and one more with each second.
-    assert!((60..=61 + begun.elapsed().as_secs()).contains(&taken), "{taken}");
+    assert!(
+        (60..=61 + begun.elapsed().as_secs()).contains(&taken),
+        "{taken}"
+    );
     let problem = refused.expect_problem(429, "quota_exceeded");
     assert_eq!(problem["violated-policies"], json!(["insights"]));
     ask(&app.stranger, "select 1", json!([])).await.expect(200);

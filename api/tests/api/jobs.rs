@@ -26,7 +26,7 @@ const TEST_HANDLERS: &[Handler] = &[
         Box::pin(async { Err(Failure::Fatal("no use".into())) })
     }),
     handler("test.panic", |_, _| Box::pin(async { panic!("a defect") })),
-    handler("test.away", |_, _| Box::pin(away())),
+    handler("test.away", |_, _| Box::pin(async { away() })),
     handler("test.block", |app, job| Box::pin(block(app, job))),
 ];
 
@@ -50,7 +50,7 @@ fn retry(error: &str) -> Failure {
     }
 }
 
-async fn away() -> Result<Done, Failure> {
+fn away() -> Result<Done, Failure> {
     Err(Failure::Away {
         error: "the provider is away".into(),
         after: None,
