@@ -201,6 +201,13 @@ CREATE TRIGGER catalogue_update AFTER UPDATE ON public.caterers REFERENCING NEW 
 CREATE POLICY application ON caterers TO event_planner_app USING (true) WITH CHECK (true);
 CREATE POLICY tenant ON caterers USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
 
+TABLE deliveries (
+    is_only_row boolean NOT NULL DEFAULT true,
+    home text NOT NULL,
+    CONSTRAINT deliveries_pkey PRIMARY KEY (is_only_row),
+    CONSTRAINT deliveries_is_only_row_check CHECK (is_only_row),
+);
+
 TABLE events (
     organization_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -262,6 +269,39 @@ TABLE idempotency_keys (
 CREATE INDEX idempotency_keys_age ON public.idempotency_keys USING btree (created_at);
 CREATE POLICY application ON idempotency_keys TO event_planner_app USING (true) WITH CHECK (true);
 CREATE POLICY tenant ON idempotency_keys USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+TABLE job_lanes (
+    lane text NOT NULL,
+    paused_until timestamp with time zone NOT NULL,
+    pauses integer NOT NULL,
+    CONSTRAINT job_lanes_pkey PRIMARY KEY (lane),
+);
+
+TABLE jobs (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    kind text NOT NULL,
+    payload jsonb NOT NULL,
+    lane text NOT NULL DEFAULT ''::text,
+    unique_key text,
+    available_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    fence bigint NOT NULL DEFAULT 0,
+    attempts integer NOT NULL DEFAULT 0,
+    last_error text,
+    died_at timestamp with time zone,
+    request_id text,
+    created_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT jobs_pkey PRIMARY KEY (organization_id, id),
+    CONSTRAINT jobs_available_at_check CHECK (isfinite(available_at)),
+    CONSTRAINT jobs_kind_check CHECK (((length(kind) >= 1) AND (length(kind) <= 100))),
+    CONSTRAINT jobs_lane_check CHECK ((length(lane) <= 100)),
+    CONSTRAINT jobs_unique_key_check CHECK (((length(unique_key) >= 1) AND (length(unique_key) <= 200))),
+);
+CREATE INDEX jobs_dead ON public.jobs USING btree (organization_id, died_at, id) WHERE (died_at IS NOT NULL);
+CREATE INDEX jobs_due ON public.jobs USING btree (organization_id, available_at, id) WHERE (died_at IS NULL);
+CREATE UNIQUE INDEX job_once ON public.jobs USING btree (organization_id, kind, unique_key) WHERE (died_at IS NULL);
+CREATE POLICY application ON jobs TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON jobs USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
 
 TABLE members (
     organization_id uuid NOT NULL,
@@ -448,6 +488,7 @@ CREATE POLICY application ON venues TO event_planner_app USING (true) WITH CHECK
 CREATE POLICY tenant ON venues USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
 
 FUNCTION bump_catalogue_version() RETURNS trigger;
+FUNCTION database_home() RETURNS text;
 FUNCTION distance_km(latitude_a double precision, longitude_a double precision, latitude_b double precision, longitude_b double precision) RETURNS double precision;
 FUNCTION price(amount bigint, currency text) RETURNS price;
 FUNCTION protect_tenant_table(tenant_table regclass, tenant_column name DEFAULT 'organization_id'::name) RETURNS void;
