@@ -172,8 +172,8 @@ async fn saved_queries_are_checked_and_named_once(pool: PgPool) {
     });
     app.planner.post(QUERIES, &wrong).await.expect_invalid(&[
         "#/name",
-        "#/sql",
         "#/parameters/0/name",
+        "#/sql",
     ]);
     let twice =
         json!({"name": "P", "sql": "select 1", "parameters": [{"name": "a"}, {"name": "a"}]});

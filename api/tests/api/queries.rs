@@ -48,13 +48,20 @@ async fn every_read_is_one_query(pool: PgPool) {
         ("/v1/events/{event_id}", 1),
         ("/v1/plans", 1),
         ("/v1/plans/{plan_id}", 1),
+        ("/v1/insights/queries", 1),
+        ("/v1/dead-letters", 1),
         ("/v1/bookings", 1),
         ("/v1/bookings/{booking_id}", 1),
     ];
     for (route, queries) in routes {
-        app.owner.get("/v1/me").await.expect(200); // the key is known from here on
-        STATEMENTS.set(0);
-        app.owner.get(&scene.path(route)).await.expect(200);
-        assert_eq!(STATEMENTS.get(), queries, "{route}");
+        let mut counted = Vec::new();
+        // The key is known for less than a second: on a busy machine it may be looked up in between.
+        while counted.last() != Some(&queries) && counted.len() < 3 {
+            app.owner.get("/v1/me").await.expect(200);
+            STATEMENTS.set(0);
+            app.owner.get(&scene.path(route)).await.expect(200);
+            counted.push(STATEMENTS.get());
+        }
+        assert_eq!(counted.last(), Some(&queries), "{route}: {counted:?}");
     }
 }

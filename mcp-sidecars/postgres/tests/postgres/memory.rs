@@ -77,8 +77,13 @@ async fn nine_hundred_megabytes_never_come_in(pool: PgPool) {
     for (sql, expected) in [
         ("SELECT repeat('x', 20000000)", json!("REFUSED")),
         ("SELECT repeat('x', 20000000)::int", json!("REFUSED")),
+        // Rows that Postgres itself may not keep on its disk while they wait to be fetched.
         (
             "SELECT repeat('x', 1000000) FROM generate_series(1, 900)",
+            json!("REFUSED"),
+        ),
+        (
+            "SELECT repeat('x', 100000) FROM generate_series(1, 9000)",
             json!(null),
         ),
     ] {
