@@ -148,6 +148,12 @@ class Files(unittest.TestCase):
                     self.assertIn(service["build"]["target"], stages)
                     self.assertEqual(service["image"], f"event-planner-{service['build']['target']}")
 
+    def test_every_image_of_production_is_pushed(self):
+        workflow = yaml.safe_load((ROOT / ".github/workflows/images.yml").read_text())
+        pushed = set(workflow["jobs"]["push"]["strategy"]["matrix"]["service"])
+        images = (OWN.search(service["image"]) for service in load(PRODUCTION, GIVEN)["services"].values())
+        self.assertEqual(pushed, {image[1] for image in images if image})
+
     def test_development_is_published_on_loopback_only(self):
         for name, service in load(DEVELOPMENT)["services"].items():
             for port in service.get("ports", []):
