@@ -31,7 +31,6 @@ GRANT pg_monitor TO event_planner_monitoring;
 -- it has no password.
 ALTER ROLE event_planner_backup INHERIT BYPASSRLS CONNECTION LIMIT 3;
 ALTER ROLE event_planner_backup SET default_transaction_read_only = on;
-GRANT pg_read_all_data TO event_planner_backup;
--- The migrations take this from everybody; pg_dump asks for it at the start.
-GRANT EXECUTE ON FUNCTION pg_catalog.set_config(text, text, boolean) TO event_planner_backup, event_planner_monitoring;
+-- What the migrations take from everybody, they leave to pg_monitor; pg_dump needs some of it.
+GRANT pg_read_all_data, pg_monitor TO event_planner_backup;
 SQL
