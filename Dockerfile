@@ -14,7 +14,8 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     target="$(rustc --print host-tuple)" \
     && cargo build --release --locked --workspace --exclude xtask --bins --target "$target" \
     && mkdir /programs \
-    && find "target/$target/release" -maxdepth 1 -type f -executable -name 'event-planner-*' -exec cp {} /programs/ \;
+    && find "target/$target/release" -maxdepth 1 -type f -executable -name 'event-planner-*' -exec cp {} /programs/ \; \
+    && strip --strip-all /programs/*
 
 # A certificate of our own making, for development only: nginx/self-sign.
 FROM toolchain AS certificate
