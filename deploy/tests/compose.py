@@ -38,9 +38,9 @@ def load(names, environment=None):
     """The merged files. Variables without a default must be in `environment`."""
     merged = {}
     for name in names:
-        merged = merge(merged, yaml.load((ROOT / name).read_text(), Loader))
+        merged = merge(merged, interpolate(yaml.load((ROOT / name).read_text(), Loader), environment or {}))
     services = {name: service for name, service in merged["services"].items() if not service.get("profiles")}
-    return interpolate({**merged, "services": services}, environment or {})
+    return {**merged, "services": services}
 
 
 def merge(old, new, key=None):
@@ -71,6 +71,8 @@ def variables(names):
 
 
 def interpolate(thing, environment):
+    if isinstance(thing, Override):
+        return Override(interpolate(thing.value, environment))
     if isinstance(thing, dict):
         return {key: interpolate(value, environment) for key, value in thing.items()}
     if isinstance(thing, list):
