@@ -19,7 +19,7 @@ mod world;
 
 pub use faults::{Fault, Misbehaviour};
 pub use journal::Entry;
-pub use settings::Settings;
+pub use settings::{Command, Settings};
 pub use world::{Provider, World};
 
 use std::{net::SocketAddr, sync::Arc};

@@ -1,17 +1,19 @@
 //! The sandbox as a process.
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::Parser;
-use event_planner_sandbox::{Settings, World, router};
+use event_planner_sandbox::{Command, Settings, World, router};
 use tokio::{
-    net::TcpListener,
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
     signal::unix::{SignalKind, signal},
 };
 
 const SAVE_EVERY: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(3);
+const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -20,7 +22,11 @@ async fn main() -> ExitCode {
         .with_env_filter(&settings.log_filter)
         .with_writer(std::io::stderr)
         .init();
-    match serve(settings).await {
+    let ended = match settings.command {
+        Some(Command::Healthcheck) => healthcheck(settings.listen_addr).await,
+        None => serve(settings).await,
+    };
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
@@ -74,4 +80,19 @@ async fn keep_saving(world: &World) {
 async fn patience(world: &World) {
     world.stopped().await;
     tokio::time::sleep(PATIENCE).await;
+}
+
+/// For containers, which have no other program to ask with. (To connect to `0.0.0.0` is to connect to this machine.)
+async fn healthcheck(address: SocketAddr) -> anyhow::Result<()> {
+    let ask = async {
+        let mut stream = TcpStream::connect(address).await?;
+        stream.write_all(b"GET /health HTTP/1.0\r\n\r\n").await?;
+        let mut answer = String::new();
+        stream.take(1024).read_to_string(&mut answer).await?;
+        anyhow::Ok(answer)
+    };
+    let answer = tokio::time::timeout(HEALTHCHECK_TIMEOUT, ask).await??;
+    let status = answer.lines().next().unwrap_or_default();
+    ensure!(status.contains(" 200 "), "{address} answered {status:?}");
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 /// Stands for Google, Slack, Stripe and Twilio in development and tests.
 #[derive(Debug, Clone, Parser)]
@@ -30,4 +30,12 @@ pub struct Settings {
     /// What is logged, in tracing's filter language.
     #[arg(long, env, default_value = "info")]
     pub log_filter: String,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Ask the sandbox that listens here whether it is alive; exit code 0 means yes.
+    Healthcheck,
 }
