@@ -13,7 +13,7 @@ use crate::{
     world::{ACME, World, acting, call, client, seed, url},
 };
 
-async fn running(pool: &PgPool) -> i64 {
+pub async fn running(pool: &PgPool) -> i64 {
     let sql = "SELECT count(*) FROM pg_stat_activity
                WHERE usename = 'event_planner_reporting' AND datname = current_database() AND state = 'active'";
     sqlx::query_scalar(sql).fetch_one(pool).await.unwrap()

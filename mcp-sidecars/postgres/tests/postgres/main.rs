@@ -5,6 +5,7 @@
 mod cancel;
 mod honest;
 mod hostile;
+mod http;
 mod list;
 mod memory;
 mod resources;
