@@ -103,6 +103,11 @@ impl RateLimiter {
         }
     }
 
+    /// As `RateLimit-Policy` says it.
+    fn stated(&self) -> String {
+        format!("\"{}\";q={};w={WINDOW}", self.policy, self.quota)
+    }
+
     fn refusal(&self, decision: Decision) -> Problem {
         let seconds = round_up(decision.wait).max(1);
         Problem::TooManyRequests(self.policy, seconds)
@@ -183,23 +188,24 @@ pub async fn limit(State(app): State<App>, request: Request, next: Next) -> Resp
         Some(Caller::Person(person)) => person.label(),
         None => format!("address:{}", client_address(&app, &request)),
     };
+    let asks = request.uri().path().starts_with("/v1/insights/");
     let decision = app.rate_limiter.decide(&app, &key).await;
     let mut response = if decision.allowed {
         next.run(request).await
     } else {
         app.rate_limiter.refusal(decision).into_response()
     };
-    let quota = app.rate_limiter.quota;
+    let mut policy = app.rate_limiter.stated();
+    if asks {
+        policy = format!("{policy}, {}", app.insights_limiter.stated());
+    }
     let left = format!(
         "\"default\";r={};t={}",
         decision.remaining,
         round_up(decision.reset)
     );
     let headers = response.headers_mut();
-    if let (Ok(policy), Ok(left)) = (
-        HeaderValue::try_from(format!("\"default\";q={quota};w={WINDOW}")),
-        HeaderValue::try_from(left),
-    ) {
+    if let (Ok(policy), Ok(left)) = (HeaderValue::try_from(policy), HeaderValue::try_from(left)) {
         headers.insert("ratelimit-policy", policy);
         headers.insert("ratelimit", left);
     }

@@ -28,6 +28,20 @@ pub(crate) fn curl_lines(api: &str, key: &str) -> [String; 3] {
     ]
 }
 
+/// A line that asks for the venues of each city.
+pub(crate) fn question(api: &str, key: &str) -> String {
+    format!(
+        r#"curl -sS {api}/v1/insights/query -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' -H 'Accept: text/csv' -d '{{"sql":"select city, count(*) from venues group by city order by city"}}'"#
+    )
+}
+
+/// A line that posts to a channel of the sandbox.
+pub(crate) fn post(slack: &str, token_file: &str) -> String {
+    format!(
+        r##"curl -sS {slack}/mcp/tools/post_message -H "Authorization: Bearer $(cat {token_file})" -d '{{"channel":"#events","text":"The offsite is booked.","idempotency_key":"first-post"}}'; echo"##
+    )
+}
+
 /// The first Saturday that is at least [`DAYS_AHEAD`] away.
 #[expect(
     clippy::disallowed_methods,

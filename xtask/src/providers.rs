@@ -109,7 +109,8 @@ impl Given {
         if path.exists() {
             let pairs = dotenvy::from_path_iter(&path).context("reading .env")?;
             for pair in pairs {
-                let (name, value) = pair.context("a line of .env is not NAME=value")?;
+                // The line may hold a secret, and so may dotenvy's words about it.
+                let (name, value) = pair.map_err(|_| unreadable(file.last()))?;
                 file.extend(Some((name, value)).filter(|(_, value)| !value.is_empty()));
             }
         }
@@ -124,6 +125,13 @@ impl Given {
         self.inherited.iter().any(|given| given == name)
             || self.file.iter().any(|(given, _)| given == name)
     }
+}
+
+fn unreadable(last: Option<&(String, String)>) -> anyhow::Error {
+    let place = last.map_or("the first".to_owned(), |(name, _)| {
+        format!("after {name} a")
+    });
+    anyhow::anyhow!("{place} line of .env is not NAME=value: put quotes round a value with spaces")
 }
 
 impl Provider {

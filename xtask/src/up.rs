@@ -20,6 +20,8 @@ use crate::{api_command, cargo, demo, http, ports, secrets};
 const PATIENCE: Duration = Duration::from_secs(30);
 /// What helps when the database of an earlier start does not fit.
 const START_OVER: &str = "`cargo xtask up --fresh` starts over with an empty database";
+/// The file of the token that every sidecar takes.
+const SIDECAR_TOKEN: &str = "sidecar-token";
 /// Makes the schema and the demo organization.
 const API: &str = "event-planner-api";
 
@@ -166,7 +168,7 @@ impl Ready<'_> {
             port: address.port,
             metrics_port: address.metrics_port,
             service_auth_token: &secrets::remembered(folder, "service-auth-token", "")?,
-            sidecar_token: &secrets::remembered(folder, "sidecar-token", "")?,
+            sidecar_token: &secrets::remembered(folder, SIDECAR_TOKEN, "")?,
             urls: &self.urls,
             given: &self.credentials,
         };
@@ -196,19 +198,27 @@ impl Ready<'_> {
         let row = |name: &str, what: &str| print(format_args!("  {name:<13} {what}"));
         print("");
         for (process, Address { port, metrics_port }) in PROCESSES.iter().zip(addresses) {
-            let metrics = format!("(metrics: http://127.0.0.1:{metrics_port}/metrics)");
-            row(process.name, &format!("http://127.0.0.1:{port} {metrics}"));
+            let more = if process.name == SANDBOX {
+                "(a page: what the providers below would have received)".to_owned()
+            } else {
+                format!("(metrics: http://127.0.0.1:{metrics_port}/metrics)")
+            };
+            row(process.name, &format!("http://127.0.0.1:{port} {more}"));
         }
         for provider in PROVIDERS {
-            let sandbox = &self.urls[SANDBOX];
             let is_real = provider.is_real(&self.credentials);
             let what = if is_real {
-                "your own credentials, the real address"
+                "real, with your own credentials"
             } else {
-                sandbox
+                "the sandbox; your own credentials in .env make it real (docs/providers)"
             };
             row(provider.name, what);
         }
+        let token = self.state.folder.join(SIDECAR_TOKEN);
+        row(
+            "sidecars",
+            &format!("their token is in {}", token.display()),
+        );
         row("postgres", without_password(&self.servers.owner));
         row("redis", without_password(&self.servers.redis));
         row("demo key", &self.demo_key);
@@ -220,6 +230,14 @@ impl Ready<'_> {
             for line in demo::curl_lines(&api, &self.demo_key) {
                 print(format_args!("{line}\n"));
             }
+            print(
+                "Then ask a question of all the data, and let a sidecar do something that the sandbox's page shows:\n",
+            );
+            print(format_args!("{}\n", demo::question(&api, &self.demo_key)));
+            print(format_args!(
+                "{}\n",
+                demo::post(&self.urls["mcp-slack"], &token.display().to_string())
+            ));
         }
         print("Ctrl-C stops everything; the data stays.\n");
     }

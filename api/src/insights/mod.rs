@@ -1,5 +1,7 @@
 //! Insights: read-only SQL over the organization's own reporting views, by way of the Postgres sidecar.
 
+use std::fmt::Write;
+
 use axum::{extract::State, http::HeaderMap, response::Response};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
@@ -13,7 +15,10 @@ use crate::{
     access::{Access, ReadInsights},
     extract::Json,
     problem::Problem,
-    sidecars::{SidecarError, postgres::QueryResult, postgres::TableColumns},
+    sidecars::{
+        Refusal, SidecarError,
+        postgres::{QueryResult, TableColumns},
+    },
     state::App,
     work::Answer,
 };
@@ -125,7 +130,27 @@ async fn ask(
     let postgres = &app.sidecars.postgres;
     match postgres.query(&access, sql, params, question.limit).await {
         Ok(result) => Ok(result),
-        Err(SidecarError::Refused(refusal)) => Err(refusal.at("/sql")),
+        Err(SidecarError::Refused(refusal)) => Err(in_our_words(refusal).at("/sql")),
         Err(SidecarError::Problem(problem)) => Err(*problem),
     }
+}
+
+/// Where the fault is and what helps, for somebody who has no tools but our routes.
+fn in_our_words(mut refusal: Refusal) -> Refusal {
+    if let Some(position) = refusal.details["position"].as_u64() {
+        let _ = write!(refusal.message, " (at character {position})");
+    }
+    if let Some(hint) = refusal.details["hint"].as_str() {
+        let _ = write!(refusal.message, "; {hint}");
+    }
+    for tools in [
+        "list_tables and describe_table show",
+        "list_tables shows",
+        "describe_table shows",
+    ] {
+        refusal.message = refusal
+            .message
+            .replace(tools, "GET /v1/insights/views shows");
+    }
+    refusal
 }

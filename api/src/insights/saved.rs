@@ -54,7 +54,7 @@ const READ_ONLY: &[&str] = &["id", "version", "created_at", "updated_at"];
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
-    "name": "Spend by city", "sql": "select city, count(*) from venues where seated_capacity >= $1 group by city",
+    "name": "Venues by city", "sql": "select city, count(*) from venues where capacity >= $1 group by city",
     "parameters": [{ "name": "seats", "default": 50 }]
 }))]
 pub struct NewSavedQuery {

@@ -212,6 +212,16 @@ pub struct Queue {
     pub paused_lanes: i64,
 }
 
+/// Kinds of due jobs that are not among these.
+pub async fn unknown_kinds(db: &PgPool, kinds: &[String]) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar!(
+        "SELECT DISTINCT kind FROM jobs WHERE died_at IS NULL AND available_at <= clock_timestamp() AND kind <> ALL ($1)",
+        kinds
+    )
+    .fetch_all(db)
+    .await
+}
+
 pub async fn measure(db: &PgPool) -> sqlx::Result<Queue> {
     sqlx::query_as!(
         Queue,

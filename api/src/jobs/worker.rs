@@ -91,7 +91,8 @@ impl Worker {
             end.clone()
                 .run_until_cancelled_owned(async move { keeper.keep_leases().await }),
         );
-        helpers.spawn(end.clone().run_until_cancelled_owned(measure(meter)));
+        let kinds = worker.kinds();
+        helpers.spawn(end.clone().run_until_cancelled_owned(measure(meter, kinds)));
         let completion = tokio::spawn(finish(worker.app.clone(), receiver));
 
         let jobs = TaskTracker::new();
@@ -107,11 +108,7 @@ impl Worker {
     }
 
     async fn claim_until(self: &Arc<Self>, stop: &CancellationToken, jobs: &TaskTracker) {
-        let kinds: Vec<String> = self
-            .handlers
-            .keys()
-            .map(|kind| (*kind).to_owned())
-            .collect();
+        let kinds = self.kinds();
         let mut after = Uuid::nil();
         let mut is_ready = false;
         while !stop.is_cancelled() {
@@ -281,6 +278,11 @@ impl Worker {
         }
     }
 
+    fn kinds(&self) -> Vec<String> {
+        let kinds = self.handlers.keys();
+        kinds.map(|kind| (*kind).to_owned()).collect()
+    }
+
     fn running(&self) -> MutexGuard<'_, HashMap<(Uuid, i64), (Job, CancellationToken)>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -329,7 +331,7 @@ async fn finish(app: App, mut finished: mpsc::UnboundedReceiver<Job>) {
     }
 }
 
-async fn measure(app: App) {
+async fn measure(app: App, kinds: Vec<String>) {
     loop {
         match queries::measure(&app.db).await {
             Ok(queue) => {
@@ -340,6 +342,14 @@ async fn measure(app: App) {
                 metrics.paused_lanes.set(queue.paused_lanes);
             }
             Err(error) => tracing::debug!(%error, "the queue is not measured"),
+        }
+        match queries::unknown_kinds(&app.db, &kinds).await {
+            Ok(unknown) if unknown.is_empty() => {}
+            Ok(unknown) => tracing::warn!(
+                ?unknown,
+                "jobs wait that this version cannot do; a newer worker must"
+            ),
+            Err(error) => tracing::debug!(%error, "unknown kinds are not looked for"),
         }
         tokio::time::sleep(MEASURE_EVERY).await;
     }

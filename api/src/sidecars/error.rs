@@ -24,6 +24,8 @@ pub struct Refusal {
     pub message: String,
     /// The arguments that do not hold, by pointers into them.
     pub errors: Vec<FieldError>,
+    /// What else the tool says of it; null for nothing.
+    pub details: Value,
 }
 
 impl Refusal {
@@ -68,6 +70,7 @@ impl SidecarError {
                 code,
                 errors: field_errors(error.details.as_ref()),
                 message: error.message.into_owned(),
+                details: error.details.unwrap_or_default(),
             }),
             Code::Unavailable | Code::RateLimited => {
                 let detail = format!("{sidecar}: {}", error.message);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use mcp_kit::{Client, Policy, Request};
 use secrecy::SecretString;
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::time::Instant;
 
 use crate::{access::Access, config, problem::kinds};
 
@@ -19,6 +20,8 @@ pub use postgres::Postgres;
 const MARGIN: Duration = Duration::from_millis(250);
 /// The request's own time is shorter; an operator may make it longer.
 const LONGEST_CALL: Duration = Duration::from_mins(5);
+/// A read is answered sooner, or not at all: a sidecar that hangs must not keep a client for the whole request.
+const LONGEST_READ: Duration = Duration::from_secs(5);
 const AT_ONCE: usize = 64;
 
 /// All sidecars. To add one: its settings in `config.rs`, a file here, a line in each place below.
@@ -93,7 +96,10 @@ impl Sidecar {
             let detail = format!("set {setting} to the address of that sidecar");
             SidecarError::problem(&kinds::SIDECAR_NOT_CONFIGURED, detail, None)
         })?;
-        let call = request(access, tool, arguments).map(Request::read_only);
+        let call = request(access, tool, arguments).map(|mut request| {
+            request.deadline = request.deadline.min(Instant::now() + LONGEST_READ);
+            request.read_only()
+        });
         let answer = match call {
             Ok(request) => client.call_as(&request).await,
             Err(error) => Err(error),

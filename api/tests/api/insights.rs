@@ -235,3 +235,48 @@ async fn an_unknown_saved_query_is_not_found(pool: PgPool) {
         .await
         .expect_problem(404, "not_found");
 }
+
+#[sqlx::test]
+async fn the_published_examples_work(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let document = serde_json::to_value(event_planner_api::openapi::document()).unwrap();
+    let example = |schema: &str| document["components"]["schemas"][schema]["example"].clone();
+    app.viewer
+        .post(QUERY, &example("Question"))
+        .await
+        .expect(200);
+    let saved = app
+        .planner
+        .post(QUERIES, &example("NewSavedQuery"))
+        .await
+        .expect(201);
+    let path = format!("{QUERIES}/{}/run", saved["id"].as_str().unwrap());
+    app.viewer
+        .post(&path, &example("SavedQueryRun"))
+        .await
+        .expect(200);
+}
+
+#[sqlx::test]
+async fn a_fault_says_where_it_is_and_what_helps(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    for (sql, words) in [
+        (
+            "select 1 from events where foo = 1",
+            "(at character 29); GET /v1/insights/views shows",
+        ),
+        ("select 1; select 2", "one statement at a time"),
+        ("delete from events", "nothing that changes data"),
+        (
+            "with gone as (delete from events returning 1) select * from gone",
+            "nothing can be changed",
+        ),
+        ("select pg_sleep(1)", "GET /v1/insights/views shows"),
+    ] {
+        let problem = ask(&app.viewer, sql, json!([]))
+            .await
+            .expect_problem(422, "invalid_fields");
+        let detail = problem["errors"][0]["detail"].as_str().unwrap();
+        assert!(detail.contains(words), "{sql}: {detail}");
+    }
+}

@@ -97,7 +97,7 @@ impl ToolError {
     pub fn timeout() -> Self {
         Self::new(
             Code::Timeout,
-            "not finished in time; what it changed by then is unknown",
+            "not finished in time; if it was to change something, look before trying again",
         )
     }
 

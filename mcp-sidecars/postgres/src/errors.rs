@@ -1,6 +1,6 @@
 //! Errors of the database in words that a caller can act on, without its internals.
 
-use mcp_kit::{Code, ToolError};
+use mcp_kit::ToolError;
 use serde_json::{Value, json};
 use tokio_postgres::{
     Error,
@@ -32,12 +32,10 @@ pub(crate) fn explain(error: &Error, prefix: &'static str, session: &Session) ->
 fn told(error: &DbError, details: &mut Value) -> ToolError {
     let code = error.code();
     match code.code().get(..2).unwrap_or_default() {
-        _ if *code == SqlState::QUERY_CANCELED => ToolError {
-            code: Code::Timeout,
-            ..ToolError::invalid(
-                "the statement took too long and was stopped; filter or aggregate earlier, or ask for a shorter period",
-            )
-        },
+        // Not a time-out, which could be tried again: the same statement takes as long the next time.
+        _ if *code == SqlState::QUERY_CANCELED => ToolError::refused(
+            "the statement took too long and was stopped; filter or aggregate earlier, or ask for a shorter period",
+        ),
         _ if *code == SqlState::INSUFFICIENT_PRIVILEGE => ToolError::refused(
             "this function, table or column may not be used here; list_tables and describe_table show what may",
         ),
@@ -56,6 +54,16 @@ fn told(error: &DbError, details: &mut Value) -> ToolError {
         ),
         "XX" | "58" | "F0" => {
             ToolError::internal(anyhow::anyhow!("{}: {}", code.code(), error.message()))
+        }
+        // Both are DECLARE's words for what the caller wrote.
+        _ if error
+            .message()
+            .starts_with("cannot insert multiple commands") =>
+        {
+            ToolError::invalid("one statement at a time; take the semicolon out")
+        }
+        _ if error.message().starts_with("DECLARE CURSOR") => {
+            ToolError::refused("nothing can be changed here, in a WITH neither")
         }
         _ => invalid(error, details),
     }

@@ -1,9 +1,10 @@
 //! A few sessions, lent to one call each.
 
 use std::{
+    collections::HashMap,
     ops::Deref,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -11,7 +12,8 @@ use std::{
 
 use anyhow::anyhow;
 use mcp_kit::ToolError;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use uuid::Uuid;
 
 use crate::{
     connect::{Session, Target},
@@ -25,6 +27,9 @@ pub(crate) const RETRY: Duration = Duration::from_secs(1);
 pub(crate) struct Pool {
     target: Target,
     places: Semaphore,
+    /// Half of the places for each organization that asks: one alone must not keep the others out.
+    shares: Mutex<HashMap<Uuid, Arc<Semaphore>>>,
+    share: usize,
     timeout: Duration,
     idle: Mutex<Vec<Session>>,
     has_only_organization: bool,
@@ -36,6 +41,7 @@ pub(crate) struct Lent<'a> {
     session: Session,
     pool: &'a Pool,
     _place: SemaphorePermit<'a>,
+    _share: Option<OwnedSemaphorePermit>,
 }
 
 impl Pool {
@@ -43,6 +49,8 @@ impl Pool {
         Self {
             target,
             places: Semaphore::new(settings.pool_size.into()),
+            shares: Mutex::default(),
+            share: usize::from(settings.pool_size.div_ceil(2)),
             timeout: settings.pool_timeout,
             idle: Mutex::new(Vec::new()),
             has_only_organization: settings.only_organization_in_database,
@@ -80,7 +88,32 @@ impl Pool {
             session,
             pool: self,
             _place: place,
+            _share: None,
         })
+    }
+
+    /// As [`session`](Self::session), within the share of an organization.
+    pub(crate) async fn session_for(&self, organization: Uuid) -> Result<Lent<'_>, ToolError> {
+        let share = tokio::time::timeout(self.timeout, self.share_of(organization).acquire_owned());
+        let Ok(Ok(share)) = share.await else {
+            return Err(ToolError::unavailable(
+                "this organization has as many queries running as it may; try again",
+                RETRY,
+            ));
+        };
+        let mut lent = self.session().await?;
+        lent._share = Some(share);
+        Ok(lent)
+    }
+
+    fn share_of(&self, organization: Uuid) -> Arc<Semaphore> {
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those that nobody uses are full, and as good as new.
+        shares.retain(|_, share| Arc::strong_count(share) > 1);
+        let share = shares
+            .entry(organization)
+            .or_insert_with(|| Arc::new(Semaphore::new(self.share)));
+        Arc::clone(share)
     }
 
     /// Whether the database answers and our role, looked at anew, can do no harm.
@@ -126,6 +159,7 @@ impl Lent<'_> {
             session,
             pool,
             _place,
+            _share,
         } = self;
         if session.is_usable() {
             pool.idle().push(session);

@@ -186,8 +186,9 @@ async fn describe_table(
 }
 
 async fn run_query(desk: Desk, call: Call, arguments: Query) -> Result<QueryResult, ToolError> {
+    let organization = desk.organization(&call)?;
     let query = read::Query {
-        organization: desk.organization(&call)?,
+        organization,
         sql: &arguments.sql,
         params: &arguments.params,
     };
@@ -196,7 +197,12 @@ async fn run_query(desk: Desk, call: Call, arguments: Query) -> Result<QueryResu
         rows,
         cut_cells,
         truncated_by,
-    } = read::rows(desk.pool.session().await?, &query, arguments.limit.into()).await?;
+    } = read::rows(
+        desk.pool.session_for(organization).await?,
+        &query,
+        arguments.limit.into(),
+    )
+    .await?;
     let column = |(name, ty): (String, tokio_postgres::types::Type)| ResultColumn {
         name,
         kind: ty
@@ -215,13 +221,14 @@ async fn run_query(desk: Desk, call: Call, arguments: Query) -> Result<QueryResu
 }
 
 async fn run_explain(desk: Desk, call: Call, arguments: Explain) -> Result<Plan, ToolError> {
+    let organization = desk.organization(&call)?;
     let query = read::Query {
-        organization: desk.organization(&call)?,
+        organization,
         sql: &arguments.sql,
         params: &arguments.params,
     };
     Ok(Plan {
-        plan: read::plan(desk.pool.session().await?, &query).await?,
+        plan: read::plan(desk.pool.session_for(organization).await?, &query).await?,
     })
 }
 

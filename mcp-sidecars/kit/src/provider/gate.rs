@@ -176,8 +176,14 @@ impl Gate {
         loop {
             self.breaker.admit().map_err(|wait| {
                 self.count("breaker_open");
-                ToolError::unavailable(format!("{} is left alone after failures", self.name), wait)
-                    .undone(is_undone)
+                ToolError::unavailable(
+                    format!(
+                        "{} did not answer several times and is left alone for a while",
+                        self.name
+                    ),
+                    wait,
+                )
+                .undone(is_undone)
             })?;
             let begun = Instant::now();
             let ended = tokio::time::timeout_at(deadline, attempt()).await;
