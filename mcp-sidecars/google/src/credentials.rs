@@ -7,7 +7,7 @@ use mcp_kit::{Call, Metrics, Outgoing, Policy, Provider, Reply, ToolError};
 use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{sync::Mutex, time::Instant};
 
 use crate::{
@@ -51,6 +51,14 @@ struct Granted {
 #[derive(Deserialize)]
 struct Denied {
     error: String,
+    #[serde(default)]
+    error_description: String,
+}
+
+impl Denied {
+    fn details(&self) -> Value {
+        json!({ "provider_code": self.error, "provider_message": self.error_description })
+    }
 }
 
 impl Credentials {
@@ -61,7 +69,10 @@ impl Credentials {
         scopes: &[&str],
         metrics: &Metrics,
     ) -> anyhow::Result<Self> {
-        let policy = Policy::default();
+        let policy = Policy {
+            explain: |reply| reply.json::<Denied>().ok().map(|denied| denied.details()),
+            ..Policy::default()
+        };
         let provider = Provider::new("google_oauth", &settings.google_token_url, policy, metrics)?;
         let grant = settings.grant()?;
         if let Some(Grant::ServiceAccount { account, .. }) = &grant {

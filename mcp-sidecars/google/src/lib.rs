@@ -38,6 +38,10 @@ impl Google {
         policy: Policy,
         metrics: &Metrics,
     ) -> anyhow::Result<Self> {
+        let policy = Policy {
+            explain: GoogleError::explain,
+            ..policy
+        };
         Ok(Self {
             provider: Provider::new(name, &settings.google_base_url, policy, metrics)?,
             credentials: Credentials::new(settings, scopes, metrics)?,

@@ -253,12 +253,12 @@ impl From<Resource> for Verification {
     }
 }
 
-/// Twilio's own limit, unless it is ours.
+/// Verify's own limits (60202: codes checked, 60203: codes sent) in words that help.
 fn in_words(mut error: ToolError, what: &str) -> ToolError {
-    if error.code == Code::RateLimited && error.details.is_none() {
-        let words = format!(
-            "too many {what} this number, or too many requests: Verify allows five in 10 minutes; wait"
-        );
+    let details = error.details.as_ref();
+    let code = details.and_then(|details| details["provider_code"].as_u64());
+    if matches!(code, Some(60202 | 60203)) {
+        let words = format!("too many {what} this number: Verify allows five in 10 minutes; wait");
         error.message = words.into();
     }
     error

@@ -176,3 +176,29 @@ async fn a_slow_google_ends_at_the_callers_deadline() {
     );
     assert!(asked.await.is_err() && begun.elapsed().as_secs() < 2);
 }
+
+#[tokio::test]
+async fn a_failure_of_google_keeps_googles_own_code_and_words() {
+    let world = world(&[]).await;
+    let file = world.text("a.txt", "x", "root").await;
+    for (misbehaviour, code, own) in [
+        (
+            Misbehaviour::RateLimited { retry_after: 7200 },
+            "RATE_LIMITED",
+            "rateLimitExceeded",
+        ),
+        (ERROR, "UNAVAILABLE", "backendError"),
+    ] {
+        world.sandbox.misbehave(fault(misbehaviour));
+        for tool in ["get_file", "download_file"] {
+            let (shown, _, details) = world.refused(tool, json!({ "file_id": file })).await;
+            assert_eq!(
+                (shown, &details["provider_code"]),
+                (code, &json!(own)),
+                "{tool}"
+            );
+            assert!(details["provider_message"].as_str().unwrap().len() > 5);
+        }
+        world.sandbox.world.faults.clear();
+    }
+}
