@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use reqwest::Url;
 use secrecy::SecretString;
 
 use crate::auth::{Caller, SCOPE_ALL, SCOPE_READ, SCOPE_WRITE, Tokens};
@@ -66,6 +67,10 @@ pub struct Settings {
     /// Take calls without a token; only where `LISTEN_ADDR` is a loopback address.
     #[arg(long, env)]
     pub allow_loopback_without_token: bool,
+    /// Where callers learn who gives out tokens: the protected resource metadata (RFC 9728) of what is published in front
+    /// of this sidecar. Shown in `WWW-Authenticate`.
+    #[arg(long, env)]
+    pub resource_metadata_url: Option<Url>,
     /// Names under which we may be called (`Host`), with or without port; separated by commas.
     #[arg(
         long,
