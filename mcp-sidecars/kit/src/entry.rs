@@ -247,18 +247,20 @@ impl Entry {
     /// Says how to get in (RFC 6750, with `resource_metadata` of RFC 9728): with a token at all, or with one that has the
     /// scope. MCP's own answer to a missing scope is 200 before.
     fn challenge(&self, response: &mut Response, has_token: bool, scope: Option<&str>) {
-        let mut challenge = "Bearer realm=\"mcp\"".to_owned();
+        let mut parameters = vec!["realm=\"mcp\"".to_owned()];
         if let Some(scope) = scope {
             *response.status_mut() = StatusCode::FORBIDDEN;
-            challenge += &format!(", error=\"insufficient_scope\", scope=\"{scope}\"");
+            parameters.push("error=\"insufficient_scope\"".to_owned());
+            parameters.push(format!("scope=\"{scope}\""));
         } else if response.status() != StatusCode::UNAUTHORIZED {
             return;
         } else if has_token {
-            challenge += ", error=\"invalid_token\"";
+            parameters.push("error=\"invalid_token\"".to_owned());
         }
         if let Some(url) = &self.metadata_url {
-            challenge += &format!(", resource_metadata=\"{url}\"");
+            parameters.push(format!("resource_metadata=\"{url}\""));
         }
+        let challenge = format!("Bearer {}", parameters.join(", "));
         if let Ok(challenge) = HeaderValue::try_from(challenge) {
             let headers = response.headers_mut();
             headers.insert(header::WWW_AUTHENTICATE, challenge);
