@@ -70,7 +70,7 @@ impl Credentials {
         metrics: &Metrics,
     ) -> anyhow::Result<Self> {
         let policy = Policy {
-            explain: |reply| reply.json::<Denied>().ok().map(|denied| denied.details()),
+            explain: Some(|reply| reply.json::<Denied>().ok().map(|denied| denied.details())),
             ..Policy::default()
         };
         let provider = Provider::new("google_oauth", &settings.google_token_url, policy, metrics)?;

@@ -39,7 +39,7 @@ impl Google {
         metrics: &Metrics,
     ) -> anyhow::Result<Self> {
         let policy = Policy {
-            explain: GoogleError::explain,
+            explain: Some(GoogleError::explain),
             ..policy
         };
         Ok(Self {

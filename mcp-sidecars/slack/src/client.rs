@@ -28,7 +28,7 @@ pub(crate) struct Client {
 impl Client {
     pub fn new(settings: &Settings, metrics: &Metrics) -> anyhow::Result<Self> {
         let policy = Policy {
-            explain,
+            explain: Some(explain),
             ..Policy::default()
         };
         let api = Provider::new("slack", &settings.slack_api_url, policy, metrics)?;

@@ -56,7 +56,7 @@ impl Stripe {
             "stripe",
             &settings.stripe_base_url,
             Policy {
-                explain,
+                explain: Some(explain),
                 ..Policy::default()
             },
             metrics,

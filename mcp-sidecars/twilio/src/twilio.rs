@@ -41,7 +41,7 @@ impl Twilio {
     pub(crate) fn new(settings: &Settings, metrics: &Metrics) -> anyhow::Result<Self> {
         settings.check()?;
         let policy = Policy {
-            explain,
+            explain: Some(explain),
             ..Policy::default()
         };
         let provider = |name, url: &str| Provider::new(name, url, policy, metrics);

@@ -105,6 +105,7 @@ impl Inner {
 
     /// The provider's own account of its failure.
     async fn words(&self, mut response: reqwest::Response) -> Option<Value> {
+        let explain = self.gate.policy.explain?;
         let (status, headers) = (response.status(), response.headers().clone());
         let mut body = Vec::new();
         let reading = async {
@@ -116,7 +117,7 @@ impl Inner {
         };
         // What did not come by then is missing: the failure itself is known.
         let _ = tokio::time::timeout(WORDS_WITHIN, reading).await;
-        (self.gate.policy.explain)(&Reply {
+        explain(&Reply {
             status,
             headers,
             body,

@@ -41,7 +41,7 @@ pub struct Policy {
     pub patience: Duration,
     /// The provider's own account of a failure (408, 429 or 5xx), for the error's details: an object with
     /// `provider_code` and `provider_message`. The body is cut off after 16 KiB or half a second.
-    pub explain: fn(&Reply) -> Option<Value>,
+    pub explain: Option<fn(&Reply) -> Option<Value>>,
 }
 
 impl Default for Policy {
@@ -54,7 +54,7 @@ impl Default for Policy {
             failures: 5,
             pause: Duration::from_secs(10),
             patience: Duration::from_millis(500),
-            explain: |_| None,
+            explain: None,
         }
     }
 }

@@ -243,9 +243,9 @@ async fn an_error_says_whether_surely_nothing_was_done() {
 async fn a_failure_tells_what_the_provider_says_of_it_as_far_as_that_comes_at_once() {
     let policy = Policy {
         attempts: 1,
-        explain: |reply| {
+        explain: Some(|reply| {
             Some(json!({ "bytes": reply.body.len(), "status": reply.status.as_u16() }))
-        },
+        }),
         ..Policy::default()
     };
     let (provider, ..) = provider(policy, |number, _| {
