@@ -119,16 +119,6 @@ impl Twilio {
         })
     }
 
-    /// Refuses to change anything where that is switched off.
-    pub(crate) fn writable(&self) -> Result<(), ToolError> {
-        if self.settings.read_only {
-            return Err(ToolError::refused(
-                "this server is read-only (READ_ONLY): nothing is sent or changed",
-            ));
-        }
-        Ok(())
-    }
-
     /// Refuses numbers that nobody is to be written to at: premium and pumped numbers cost real money.
     pub(crate) fn allowed(&self, to: &str) -> Result<(), ToolError> {
         let allowed = &self.settings.allowed_prefixes;

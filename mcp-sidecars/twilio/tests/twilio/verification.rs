@@ -34,6 +34,10 @@ async fn a_number_is_verified_by_the_right_code_once() {
     assert_eq!(scene.count("verification_codes_sent").await, 1);
     let code = shown_code(&scene).await;
     let check = |code: &str| json!({ "to": ADA, "code": code });
+    let dry = json!({ "to": ADA, "code": code, "dry_run": true });
+    let tried = scene.call("check_verification", dry).await;
+    let nothing = json!({ "to": ADA, "approved": false, "status": null, "dry_run": true });
+    assert_eq!(tried, nothing);
     let tried = scene.call("check_verification", check(wrong(&code))).await;
     assert_eq!(
         (&tried["approved"], &tried["status"]),
