@@ -33,8 +33,24 @@ fn portable(schema: JsonObject) -> JsonObject {
 fn simplify(schema: &mut Schema) {
     transform_subschemas(&mut simplify, schema);
     if let Some(keywords) = schema.as_object_mut() {
+        spell_out_any(keywords);
         split_types(keywords);
         drop_nulls(keywords);
+    }
+}
+
+/// What may be anything names all types: the schema `true` is none to many clients.
+fn spell_out_any(keywords: &mut JsonObject) {
+    let of_members = keywords
+        .get_mut("properties")
+        .and_then(Value::as_object_mut);
+    for member in of_members.into_iter().flat_map(JsonObject::values_mut) {
+        if *member == true {
+            *member = any();
+        }
+    }
+    if let Some(items) = keywords.get_mut("items").filter(|items| **items == true) {
+        *items = any();
     }
 }
 
@@ -98,6 +114,11 @@ fn drop_null(member: &mut JsonObject) {
     }
 }
 
+fn any() -> Value {
+    let names = ["array", "boolean", "null", "number", "object", "string"];
+    json!({ "anyOf": names.map(|name| json!({ "type": name })) })
+}
+
 fn null() -> Value {
     json!({ "type": "null" })
 }
@@ -119,6 +140,8 @@ mod tests {
         /// Nothing, or how many.
         #[serde(default)]
         counts: Vec<Option<u8>>,
+        #[serde(default)]
+        rows: Vec<Value>,
     }
 
     /// Of which kind.
@@ -147,10 +170,12 @@ mod tests {
         assert_eq!(members["name"]["description"], "What it is called.");
         assert_eq!(members["kind"], json!({ "$ref": "#/$defs/Kind" }));
         assert_eq!(members["counts"]["items"]["anyOf"][1], null());
+        assert_eq!(members["rows"]["items"], any());
         let sample = Sample {
             name: None,
             kind: None,
             counts: vec![None, Some(1)],
+            rows: vec![json!({}), Value::Null, json!(1.5)],
         };
         let written = serde_json::to_value(sample).unwrap();
         assert_eq!(
