@@ -51,17 +51,12 @@ pub fn sidecar(settings: &CalendarSettings, metrics: &Metrics) -> anyhow::Result
     )?;
     let calendar = Calendar::new(google.clone(), settings.clone());
     let mut tools = Tools::new("calendar", env!("CARGO_PKG_VERSION")).notes(notes(settings));
-    for tool in readers(&calendar) {
+    for tool in readers(&calendar).into_iter().chain(writers(&calendar)) {
         tools = tools.with(tool)?;
-    }
-    if !settings.read_only {
-        for tool in writers(&calendar) {
-            tools = tools.with(tool)?;
-        }
     }
     let list = ["calendar", "v3", "users", "me", "calendarList"];
     let ready = Outgoing::new(Method::GET, list).query("maxResults", "1");
-    let sidecar = Sidecar::new(tools)
+    let sidecar = Sidecar::new(tools.reading_only(settings.read_only))
         .metrics(metrics)
         .secrets(settings.google.secrets()?)
         .ready_when(move || {

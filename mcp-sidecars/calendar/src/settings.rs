@@ -31,3 +31,16 @@ impl CalendarSettings {
             })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use mcp_kit::Cli;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::<CalendarSettings>::command().debug_assert();
+    }
+}

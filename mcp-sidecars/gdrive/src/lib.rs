@@ -30,10 +30,7 @@ const TRANSFER: Duration = Duration::from_hours(1);
 /// Settings that do not hold.
 pub fn sidecar(settings: &Settings, metrics: &Metrics) -> anyhow::Result<Sidecar> {
     let drive = Drive::new(settings, metrics)?;
-    let mut tools = reading(&drive)?;
-    if !settings.read_only {
-        tools = writing(tools, &drive)?;
-    }
+    let tools = writing(reading(&drive)?, &drive)?.reading_only(settings.read_only);
     let ready = drive.clone();
     Ok(Sidecar::new(tools.notes(notes(settings)))
         .metrics(metrics)

@@ -2,12 +2,11 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use event_planner_mcp_gdrive::{Settings, sidecar};
 use mcp_kit::Cli;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = Cli::<Settings>::parse();
+    let cli = Cli::<Settings>::parse_as(env!("CARGO_BIN_NAME"), env!("CARGO_PKG_DESCRIPTION"));
     mcp_kit::run(cli, async |own, metrics| sidecar(&own, &metrics)).await
 }

@@ -7,7 +7,7 @@ use mcp_kit::{Call, Metrics, Outgoing, Policy, Provider, Reply, ToolError};
 use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{sync::Mutex, time::Instant};
 
 use crate::{
@@ -38,8 +38,7 @@ struct Inner {
 #[derive(Debug)]
 struct Kept {
     until: Instant,
-    /// The token, or Google's code for its refusal.
-    answer: Result<SecretString, String>,
+    answer: Result<SecretString, Denied>,
 }
 
 #[derive(Deserialize)]
@@ -48,9 +47,18 @@ struct Granted {
     expires_in: u64,
 }
 
-#[derive(Deserialize)]
+/// What the token endpoint says of a refusal.
+#[derive(Debug, Clone, Deserialize)]
 struct Denied {
     error: String,
+    #[serde(default)]
+    error_description: String,
+}
+
+impl Denied {
+    fn details(&self) -> Value {
+        json!({ "provider_code": self.error, "provider_message": self.error_description })
+    }
 }
 
 impl Credentials {
@@ -61,7 +69,10 @@ impl Credentials {
         scopes: &[&str],
         metrics: &Metrics,
     ) -> anyhow::Result<Self> {
-        let policy = Policy::default();
+        let policy = Policy {
+            explain: Some(|reply| reply.json::<Denied>().ok().map(|denied| denied.details())),
+            ..Policy::default()
+        };
         let provider = Provider::new("google_oauth", &settings.google_token_url, policy, metrics)?;
         let grant = settings.grant()?;
         if let Some(Grant::ServiceAccount { account, .. }) = &grant {
@@ -91,12 +102,12 @@ impl Credentials {
         let mut kept = self.0.kept.lock().await;
         let current = kept.as_ref().filter(|kept| Instant::now() < kept.until);
         if let Some(current) = current {
-            return current.answer.clone().map_err(|code| refusal(&code));
+            return current.answer.clone().map_err(|denied| refusal(&denied));
         }
         let fetched = self.0.fetch(call, grant).await?;
         let answer = fetched.answer.clone();
         *kept = Some(fetched);
-        answer.map_err(|code| refusal(&code))
+        answer.map_err(|denied| refusal(&denied))
     }
 
     /// Google no longer takes this token: the next call fetches another, once.
@@ -142,12 +153,14 @@ impl Inner {
 fn read(reply: &Reply) -> Result<Kept, ToolError> {
     let now = Instant::now();
     if !reply.status.is_success() {
-        let denied = reply.json::<Denied>();
-        let code = denied.map_or_else(|_| reply.status.as_u16().to_string(), |denied| denied.error);
+        let denied = reply.json().unwrap_or_else(|_| Denied {
+            error: reply.status.as_u16().to_string(),
+            error_description: String::new(),
+        });
         let until = now + REFUSED_FOR;
         return Ok(Kept {
             until,
-            answer: Err(code),
+            answer: Err(denied),
         });
     }
     let granted: Granted = reply.json()?;
@@ -158,8 +171,8 @@ fn read(reply: &Reply) -> Result<Kept, ToolError> {
     })
 }
 
-fn refusal(code: &str) -> ToolError {
-    let what = match code {
+fn refusal(denied: &Denied) -> ToolError {
+    let what = match denied.error.as_str() {
         "invalid_client" => "the OAuth client: check GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET",
         "invalid_grant" => {
             "the refresh token or the service account's key: it was taken back, has ended, or the clock is wrong"
@@ -169,8 +182,7 @@ fn refusal(code: &str) -> ToolError {
         }
         _ => "our credentials",
     };
-    ToolError::refused(format!("Google does not take {what}"))
-        .with_details(json!({ "provider_code": code }))
+    ToolError::refused(format!("Google does not take {what}")).with_details(denied.details())
 }
 
 #[expect(
@@ -210,6 +222,6 @@ mod tests {
         let body = r#"{"error":"invalid_grant","error_description":"Token has been revoked."}"#;
         let kept = read(&reply(StatusCode::BAD_REQUEST, body)).unwrap();
         assert_eq!(kept.until - Instant::now(), Duration::from_secs(10));
-        assert_eq!(kept.answer.unwrap_err(), "invalid_grant");
+        assert_eq!(kept.answer.unwrap_err().error, "invalid_grant");
     }
 }

@@ -50,6 +50,12 @@ impl GoogleError {
         }
     }
 
+    /// What Google says of a failure of its own, for [`Policy::explain`](mcp_kit::Policy::explain).
+    pub fn explain(reply: &Reply) -> Option<Value> {
+        let said = Self::of(reply);
+        (said != Self::default()).then(|| said.details())
+    }
+
     /// For the details of a tool's error.
     pub fn details(&self) -> Value {
         json!({ "provider_code": self.reason, "provider_message": self.message })

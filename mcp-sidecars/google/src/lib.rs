@@ -38,6 +38,10 @@ impl Google {
         policy: Policy,
         metrics: &Metrics,
     ) -> anyhow::Result<Self> {
+        let policy = Policy {
+            explain: Some(GoogleError::explain),
+            ..policy
+        };
         Ok(Self {
             provider: Provider::new(name, &settings.google_base_url, policy, metrics)?,
             credentials: Credentials::new(settings, scopes, metrics)?,
@@ -58,16 +62,13 @@ impl Google {
             return Ok(reply);
         }
         if call.account.is_some() {
-            let words =
-                "Google no longer takes the token of this account; connect the account anew";
-            return Err(ToolError::refused(words).with_details(GoogleError::of(&reply).details()));
+            return Err(unauthorized(call, &reply));
         }
         self.credentials.refused(&token).await;
         let token = self.credentials.token(call).await?;
         let reply = self.provider.send(call, request.bearer(&token)).await?;
         if reply.status == StatusCode::UNAUTHORIZED {
-            let words = "Google does not take our tokens; check the credentials of this server";
-            return Err(ToolError::refused(words).with_details(GoogleError::of(&reply).details()));
+            return Err(unauthorized(call, &reply));
         }
         Ok(reply)
     }
@@ -86,10 +87,13 @@ impl Google {
             incoming = self.provider.open(call, request.bearer(&token)).await?;
         }
         if incoming.status.is_success() {
-            Ok(incoming)
-        } else {
-            Err(failure(&incoming.whole().await?))
+            return Ok(incoming);
         }
+        let reply = incoming.whole().await?;
+        if reply.status == StatusCode::UNAUTHORIZED {
+            return Err(unauthorized(call, &reply));
+        }
+        Err(failure(&reply))
     }
 
     /// Google's answer if it is a good one.
@@ -117,4 +121,14 @@ impl Google {
             .map(|_| ())
             .map_err(|error| anyhow::anyhow!("{}: {}", error.code.as_str(), error.message))
     }
+}
+
+/// Google takes no token for this call.
+fn unauthorized(call: &Call, reply: &Reply) -> ToolError {
+    let words = if call.account.is_some() {
+        "Google no longer takes the token of this account; connect the account anew"
+    } else {
+        "Google does not take our tokens; check the credentials of this server"
+    };
+    ToolError::refused(words).with_details(GoogleError::of(reply).details())
 }

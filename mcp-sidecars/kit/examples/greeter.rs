@@ -2,7 +2,6 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use clap::Parser;
 use mcp_kit::{Call, Cli, NoSettings, Sidecar, Tool, ToolError, Tools};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -33,7 +32,8 @@ async fn greet(_: Call, arguments: Greet) -> Result<Greeting, ToolError> {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    mcp_kit::run(Cli::<NoSettings>::parse(), async |_, _| {
+    let cli = Cli::<NoSettings>::parse_as(env!("CARGO_BIN_NAME"), "Greets people");
+    mcp_kit::run(cli, async |_, _| {
         let greet = Tool::new("greet", "Greets a person by name.", greet).read_only();
         let tools = Tools::new("greeter", env!("CARGO_PKG_VERSION")).with(greet)?;
         Ok(Sidecar::new(tools))

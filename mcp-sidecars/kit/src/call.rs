@@ -1,6 +1,9 @@
 //! What a tool learns about the call it answers.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use rmcp::{
     RoleServer,
@@ -58,7 +61,12 @@ pub struct Call {
     pub(crate) wants_stream: bool,
     pub(crate) timeout: Option<Duration>,
     pub(crate) mcp: Option<Arc<Conversation>>,
+    /// Told by the guard, so that the answer over HTTP can ask for it on every road.
+    pub(crate) missing_scope: MissingScope,
 }
+
+/// The scope that the caller turned out to lack.
+pub(crate) type MissingScope = Arc<OnceLock<&'static str>>;
 
 /// What only an MCP client brings: the raw request and the way back to the client.
 #[derive(Debug)]
@@ -83,6 +91,7 @@ impl Call {
             wants_stream: false,
             timeout: None,
             mcp: None,
+            missing_scope: MissingScope::default(),
         }
     }
 

@@ -9,10 +9,11 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use reqwest::Url;
 
 use crate::{
     auth::{Account, Caller, SCOPE_ALL, Tokens},
-    call::{Call, Road},
+    call::{Call, MissingScope, Road},
     problem::Problem,
     settings::Settings,
 };
@@ -34,14 +35,25 @@ pub(crate) struct Entrant {
     pub(crate) caller: Arc<Caller>,
     pub(crate) account: Option<Account>,
     pub(crate) trace: Trace,
+    pub(crate) missing_scope: MissingScope,
 }
 
 impl Entrant {
+    fn new(caller: Caller, trace: Trace) -> Self {
+        Self {
+            caller: Arc::new(caller),
+            account: None,
+            trace,
+            missing_scope: MissingScope::default(),
+        }
+    }
+
     /// A call of theirs.
     pub(crate) fn call(self, road: Road) -> Call {
         let mut call = Call::new(self.caller, road, self.trace.request_id);
         call.account = self.account;
         call.traceparent = self.trace.parent;
+        call.missing_scope = self.missing_scope;
         call
     }
 }
@@ -54,6 +66,7 @@ pub(crate) struct Entry {
     pub(crate) origins: Vec<String>,
     pub(crate) body_limit: usize,
     pub(crate) body_timeout: Duration,
+    pub(crate) metadata_url: Option<Url>,
 }
 
 impl Entry {
@@ -64,6 +77,7 @@ impl Entry {
             origins: settings.allowed_origins.clone(),
             body_limit: settings.body_limit,
             body_timeout: settings.body_timeout,
+            metadata_url: settings.resource_metadata_url.clone(),
         })
     }
 
@@ -181,17 +195,26 @@ pub(crate) async fn enter_streaming(
 async fn let_in(entry: &Entry, request: Request, next: Next, reads_body: bool) -> Response {
     let trace = Trace::of(request.headers());
     let id = Arc::clone(&trace.request_id);
+    let has_token = request.headers().contains_key(header::AUTHORIZATION);
+    let mut missing_scope = None;
     let mut response = match entry.admit(&request, &id) {
-        Ok(caller) => match prepare(entry, caller, trace, request, reads_body).await {
-            Ok(request) => next.run(request).await,
-            Err(problem) => problem.into_response(),
-        },
+        Ok(caller) => {
+            let entrant = Entrant::new(caller, trace);
+            let missing = Arc::clone(&entrant.missing_scope);
+            let response = match prepare(entry, entrant, request, reads_body).await {
+                Ok(request) => next.run(request).await,
+                Err(problem) => problem.into_response(),
+            };
+            missing_scope = missing.get().copied();
+            response
+        }
         Err(problem) => {
             // A refused call is audited, too; what it would have called is not read any more.
             tracing::info!(target: "audit", request_id = &*id, outcome = "refused", ?problem, "not let in");
             problem.into_response()
         }
     };
+    entry.challenge(&mut response, has_token, missing_scope);
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
@@ -200,23 +223,18 @@ async fn let_in(entry: &Entry, request: Request, next: Next, reads_body: bool) -
 
 async fn prepare(
     entry: &Entry,
-    caller: Caller,
-    trace: Trace,
+    mut entrant: Entrant,
     request: Request,
     reads_body: bool,
 ) -> Result<Request, Problem> {
-    let id = Arc::clone(&trace.request_id);
+    let id = Arc::clone(&entrant.trace.request_id);
     let (mut parts, body) = request.into_parts();
-    let account = Entry::account(&caller, &parts.headers).map_err(|detail| {
+    entrant.account = Entry::account(&entrant.caller, &parts.headers).map_err(|detail| {
         Problem::new(StatusCode::BAD_REQUEST, "MALFORMED_REQUEST", detail, &id)
     })?;
     // From here on nobody needs it but the tool that asks for it.
     parts.headers.remove("provider-token");
-    parts.extensions.insert(Entrant {
-        caller: Arc::new(caller),
-        account,
-        trace,
-    });
+    parts.extensions.insert(entrant);
     let body = if reads_body {
         entry.read_whole(body, &id).await?
     } else {
@@ -226,6 +244,29 @@ async fn prepare(
 }
 
 impl Entry {
+    /// Says how to get in (RFC 6750, with `resource_metadata` of RFC 9728): with a token at all, or with one that has the
+    /// scope. MCP's own answer to a missing scope is 200 before.
+    fn challenge(&self, response: &mut Response, has_token: bool, scope: Option<&str>) {
+        let mut parameters = vec!["realm=\"mcp\"".to_owned()];
+        if let Some(scope) = scope {
+            *response.status_mut() = StatusCode::FORBIDDEN;
+            parameters.push("error=\"insufficient_scope\"".to_owned());
+            parameters.push(format!("scope=\"{scope}\""));
+        } else if response.status() != StatusCode::UNAUTHORIZED {
+            return;
+        } else if has_token {
+            parameters.push("error=\"invalid_token\"".to_owned());
+        }
+        if let Some(url) = &self.metadata_url {
+            parameters.push(format!("resource_metadata=\"{url}\""));
+        }
+        let challenge = format!("Bearer {}", parameters.join(", "));
+        if let Ok(challenge) = HeaderValue::try_from(challenge) {
+            let headers = response.headers_mut();
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+    }
+
     async fn read_whole(&self, body: Body, id: &str) -> Result<Body, Problem> {
         let whole = axum::body::to_bytes(body, self.body_limit);
         let body = tokio::time::timeout(self.body_timeout, whole)

@@ -113,6 +113,8 @@ impl Guard {
         arguments: JsonObject,
     ) -> Result<(Running, OwnedSemaphorePermit), Failure> {
         if !call.caller.may(tool.scope) {
+            // Once is enough: a call has one tool.
+            let _ = call.missing_scope.set(tool.scope);
             return Err(Failure::Forbidden { scope: tool.scope });
         }
         let prepare = AssertUnwindSafe(|| tool.prepare(call.clone(), arguments));

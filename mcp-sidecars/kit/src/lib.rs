@@ -71,6 +71,7 @@ mod meta;
 mod problem;
 mod ready;
 mod record;
+mod schema;
 mod serve;
 mod telemetry;
 

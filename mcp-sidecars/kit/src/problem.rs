@@ -18,7 +18,6 @@ pub(crate) struct Problem {
     detail: String,
     request_id: Arc<str>,
     retry_after: Option<u64>,
-    challenge: Option<String>,
     details: Option<Box<Value>>,
 }
 
@@ -37,21 +36,18 @@ impl Problem {
             detail,
             request_id,
             retry_after: None,
-            challenge: None,
             details: None,
         }
     }
 
-    /// 401 (RFC 6750): no token, or none that is valid.
+    /// 401: no token, or none that is valid.
     pub(crate) fn unauthenticated(request_id: &str) -> Self {
-        let mut problem = Self::new(
+        Self::new(
             StatusCode::UNAUTHORIZED,
             "UNAUTHENTICATED",
             "send a valid bearer token",
             request_id,
-        );
-        problem.challenge = Some("Bearer realm=\"mcp\"".to_owned());
-        problem
+        )
     }
 
     /// The answer to a call that did not end well.
@@ -65,16 +61,12 @@ impl Problem {
             ),
             Failure::Forbidden { scope } => {
                 let detail = format!("the token lacks the scope {scope}");
-                let mut problem = Self::new(
+                Self::new(
                     StatusCode::FORBIDDEN,
                     "INSUFFICIENT_SCOPE",
                     detail,
                     request_id,
-                );
-                problem.challenge = Some(format!(
-                    "Bearer error=\"insufficient_scope\", scope=\"{scope}\""
-                ));
-                problem
+                )
             }
             Failure::NeedsMcp => {
                 let detail = "this tool asks back and needs an MCP client: call it through /mcp";
@@ -143,12 +135,6 @@ impl IntoResponse for Problem {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        if let Some(challenge) = self
-            .challenge
-            .and_then(|text| HeaderValue::try_from(text).ok())
-        {
-            headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         response
     }

@@ -8,7 +8,8 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use reqwest::Url;
 use secrecy::SecretString;
 
 use crate::auth::{Caller, SCOPE_ALL, SCOPE_READ, SCOPE_WRITE, Tokens};
@@ -23,6 +24,20 @@ pub struct Cli<S: Args = NoSettings> {
     pub own: S,
     #[command(subcommand)]
     pub command: Option<Command>,
+}
+
+impl<S: Args> Cli<S> {
+    /// Reads the command line, or ends the process with help or with what is wrong. For a sidecar that is
+    /// `Cli::parse_as(env!("CARGO_BIN_NAME"), env!("CARGO_PKG_DESCRIPTION"))`.
+    pub fn parse_as(name: &'static str, about: &'static str) -> Self {
+        let matches = Self::command_as(name, about).get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
+    fn command_as(name: &'static str, about: &'static str) -> clap::Command {
+        // The words on the settings' struct would stand there else.
+        Self::command().name(name).about(about).long_about(None)
+    }
 }
 
 /// For a sidecar without settings of its own.
@@ -66,6 +81,10 @@ pub struct Settings {
     /// Take calls without a token; only where `LISTEN_ADDR` is a loopback address.
     #[arg(long, env)]
     pub allow_loopback_without_token: bool,
+    /// Where callers learn who gives out tokens: the protected resource metadata (RFC 9728) of what is published in front
+    /// of this sidecar. Shown in `WWW-Authenticate`.
+    #[arg(long, env)]
+    pub resource_metadata_url: Option<Url>,
     /// Names under which we may be called (`Host`), with or without port; separated by commas.
     #[arg(
         long,
@@ -189,13 +208,21 @@ fn seconds(text: &str) -> Result<Duration, ParseIntError> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
         Cli::<NoSettings>::command().debug_assert();
+    }
+
+    #[test]
+    fn help_begins_with_the_sidecars_own_words_and_name() {
+        let mut command = Cli::<NoSettings>::command_as("greeter", "Greets people");
+        let help = command.render_long_help().to_string();
+        assert!(
+            help.starts_with("Greets people\n\nUsage: greeter "),
+            "{help}"
+        );
     }
 
     #[test]

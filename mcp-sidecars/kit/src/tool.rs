@@ -3,10 +3,7 @@
 use std::{any::TypeId, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
-use rmcp::{
-    handler::server::tool::{schema_for_input, schema_for_output},
-    model::{CallToolResponse, ErrorData, JsonObject, Tool as McpTool, ToolAnnotations},
-};
+use rmcp::model::{CallToolResponse, ErrorData, JsonObject, Tool as McpTool, ToolAnnotations};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -18,6 +15,7 @@ use crate::{
     call::{Call, Conversation},
     content::{Download, InlineDownload},
     error::{Failure, ToolError},
+    schema,
 };
 
 /// Arguments of a tool that takes none.
@@ -72,9 +70,9 @@ impl Tool {
             }))
         };
         let mut tool =
-            Self::with_handler(name, description, input_schema::<A>(), Arc::new(handler));
+            Self::with_handler(name, description, schema::input::<A>(), Arc::new(handler));
         if TypeId::of::<O>() != TypeId::of::<Value>() {
-            tool.definition.output_schema = Some(schema_for_output::<O>());
+            tool.definition.output_schema = Some(Arc::new(schema::output::<O>()));
         }
         tool.is_typed = true;
         tool
@@ -103,8 +101,8 @@ impl Tool {
             }))
         };
         let mut tool =
-            Self::with_handler(name, description, input_schema::<A>(), Arc::new(handler));
-        tool.definition.output_schema = Some(schema_for_output::<InlineDownload>());
+            Self::with_handler(name, description, schema::input::<A>(), Arc::new(handler));
+        tool.definition.output_schema = Some(Arc::new(schema::output::<InlineDownload>()));
         tool.is_typed = true;
         tool.gives_content = true;
         tool.with_meta("gives", json!(true)).read_only()
@@ -244,11 +242,4 @@ impl std::fmt::Debug for Tool {
             .field("scope", &self.scope)
             .finish_non_exhaustive()
     }
-}
-
-/// The schema of `A`; an empty one if `A` is no object, which `Tools::with` then refuses.
-fn input_schema<A: JsonSchema + 'static>() -> JsonObject {
-    schema_for_input::<A>()
-        .map(Arc::unwrap_or_clone)
-        .unwrap_or_default()
 }

@@ -119,6 +119,14 @@ impl Tools {
         Ok(self)
     }
 
+    /// Leaves out every tool that changes something, where the setting `READ_ONLY` says so.
+    #[must_use]
+    pub fn reading_only(mut self, is_read_only: bool) -> Self {
+        self.by_name
+            .retain(|_, tool| !is_read_only || ToolSummary::of(tool).read_only);
+        self
+    }
+
     /// The tools as callers see them: `capabilities`, then by name.
     pub(crate) fn finish(self) -> Registry {
         let summaries = self.by_name.values().map(ToolSummary::of).collect();

@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::Context;
 use jiff::Timestamp;
+use reqwest::redirect;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
@@ -42,6 +43,8 @@ pub struct World {
     pub base_url: String,
     pub faults: Faults,
     pub journal: Journal,
+    /// For webhooks and callbacks.
+    pub(crate) http: reqwest::Client,
     stop: watch::Sender<bool>,
     things: Mutex<Things>,
 }
@@ -58,7 +61,7 @@ pub struct Things {
 
 impl World {
     /// # Errors
-    /// The state file cannot be read.
+    /// The state file cannot be read, or there is no TLS.
     pub fn new(settings: Settings, address: &str) -> anyhow::Result<Self> {
         let things = settings
             .state_file
@@ -70,6 +73,7 @@ impl World {
             settings,
             faults: Faults::default(),
             journal: Journal::default(),
+            http: http_client()?,
             stop: watch::Sender::new(false),
             things: Mutex::new(things),
         })
@@ -118,6 +122,14 @@ impl World {
         std::fs::write(&beside, text).with_context(|| format!("write {}", beside.display()))?;
         std::fs::rename(&beside, file).with_context(|| format!("write {}", file.display()))
     }
+}
+
+/// Who listens is not followed elsewhere, and no proxy stands between.
+fn http_client() -> reqwest::Result<reqwest::Client> {
+    // An error means that one is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = reqwest::Client::builder().redirect(redirect::Policy::none());
+    builder.no_proxy().build()
 }
 
 fn load(file: &Path) -> anyhow::Result<Things> {

@@ -7,30 +7,25 @@ use std::{sync::Arc, time::Duration};
 use axum::{Router, body::Bytes, http::HeaderMap, routing::post};
 use clap::Parser;
 use event_planner_sandbox::{Sandbox, Settings, World, router};
-use http_body_util::{BodyExt, Full};
-use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::mpsc};
 
 const KEY: &str = "sk_test_sandbox-full-access-no-real-key";
 
-async fn send(method: &str, url: &str, key: Option<&str>, form: &str) -> (u16, Value) {
-    let mut request = axum::http::Request::builder()
-        .method(method)
-        .uri(url)
-        .header("authorization", format!("Bearer {KEY}"))
+async fn send(method: Method, url: &str, key: Option<&str>, form: &str) -> (u16, Value) {
+    // The sandbox that is asked has installed the TLS provider.
+    let client = Client::builder().no_proxy().build().unwrap();
+    let mut request = client
+        .request(method, url)
+        .bearer_auth(KEY)
         .header("content-type", "application/x-www-form-urlencoded");
     if let Some(key) = key {
         request = request.header("idempotency-key", key);
     }
-    let request = request
-        .body(Full::new(Bytes::from(form.to_owned())))
-        .unwrap();
-    let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
-    let response = client.request(request).await.unwrap();
+    let response = request.body(form.to_owned()).send().await.unwrap();
     let status = response.status().as_u16();
-    let body = response.into_body().collect().await.unwrap().to_bytes();
-    (status, serde_json::from_slice(&body).unwrap_or_default())
+    (status, response.json().await.unwrap_or_default())
 }
 
 #[tokio::test]
@@ -39,15 +34,15 @@ async fn a_key_is_in_use_until_its_request_is_done() {
         .await
         .unwrap();
     let url = format!("{}/v1/customers", sandbox.url("stripe"));
-    let slow = async { send("POST", &url, Some("k"), "name=Ada").await };
+    let slow = async { send(Method::POST, &url, Some("k"), "name=Ada").await };
     let hasty = async {
         tokio::time::sleep(Duration::from_millis(100)).await;
-        send("POST", &url, Some("k"), "name=Ada").await
+        send(Method::POST, &url, Some("k"), "name=Ada").await
     };
     let ((status, made), (refused, error)) = tokio::join!(slow, hasty);
     assert_eq!((status, refused), (200, 409));
     assert_eq!(error["error"]["code"], "idempotency_key_in_use");
-    let (_, again) = send("POST", &url, Some("k"), "name=Ada").await;
+    let (_, again) = send(Method::POST, &url, Some("k"), "name=Ada").await;
     assert_eq!(again["id"], made["id"]);
 }
 
@@ -75,7 +70,7 @@ async fn the_set_address_hears_of_every_event() {
     tokio::spawn(async move { axum::serve(listener, Router::new().route("/", post(hook))).await });
     let sandbox = Sandbox::start_with(&[&target]).await.unwrap();
     send(
-        "POST",
+        Method::POST,
         &format!("{}/v1/customers", sandbox.url("stripe")),
         None,
         "name=Ada",
@@ -107,11 +102,11 @@ async fn the_file_keeps_everything_over_a_restart() {
         (world, format!("{url}/stripe/v1/customers"))
     };
     let (world, url) = start().await;
-    let (_, made) = send("POST", &url, Some("k"), "name=Ada").await;
+    let (_, made) = send(Method::POST, &url, Some("k"), "name=Ada").await;
     world.save().unwrap();
     let (_, url) = start().await;
-    let (_, again) = send("POST", &url, Some("k"), "name=Ada").await;
-    let (_, list) = send("GET", &url, None, "").await;
+    let (_, again) = send(Method::POST, &url, Some("k"), "name=Ada").await;
+    let (_, list) = send(Method::GET, &url, None, "").await;
     assert_eq!((&again["id"], &list["data"]), (&made["id"], &json!([made])));
     std::fs::remove_dir_all(&folder).unwrap();
 }

@@ -9,7 +9,10 @@ use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{error::refused, settings::Settings};
+use crate::{
+    error::{explain, refused},
+    settings::Settings,
+};
 
 /// An argument of a method.
 pub(crate) type Argument = (&'static str, String);
@@ -24,11 +27,15 @@ pub(crate) struct Client {
 
 impl Client {
     pub fn new(settings: &Settings, metrics: &Metrics) -> anyhow::Result<Self> {
-        let api = Provider::new("slack", &settings.slack_api_url, Policy::default(), metrics)?;
+        let policy = Policy {
+            explain: Some(explain),
+            ..Policy::default()
+        };
+        let api = Provider::new("slack", &settings.slack_api_url, policy, metrics)?;
         let uploads = Policy {
             attempt_timeout: Duration::from_secs(25),
             at_once: 4,
-            ..Policy::default()
+            ..policy
         };
         Ok(Self {
             api,

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use mcp_kit::{Code, ToolError};
+use mcp_kit::{Code, Reply, ToolError};
 use serde_json::{Value, json};
 
 const LONGEST_MESSAGE: usize = 300;
+const UNKNOWN: &str = "unknown_error";
 
 /// The tool error for a refusal of Slack's; its own code and words stand in the details.
 pub(crate) fn refused(answer: &Value) -> ToolError {
-    let code = answer["error"].as_str().unwrap_or("unknown_error");
-    let words = words(answer);
+    let code = answer["error"].as_str().unwrap_or(UNKNOWN);
     let said = format!("Slack refused it: {code}{}", hint(code));
     let error = match code {
         "channel_not_found"
@@ -49,7 +49,18 @@ pub(crate) fn refused(answer: &Value) -> ToolError {
         | "team_added_to_org" => ToolError::unavailable(said, Duration::from_secs(5)),
         _ => ToolError::refused(said),
     };
-    error.with_details(json!({ "provider_code": code, "provider_message": words }))
+    error.with_details(details(answer))
+}
+
+/// What Slack says of a failure of its own, whatever the status.
+pub(crate) fn explain(reply: &Reply) -> Option<Value> {
+    let answer: Value = reply.json().ok()?;
+    answer["error"].is_string().then(|| details(&answer))
+}
+
+fn details(answer: &Value) -> Value {
+    let code = answer["error"].as_str().unwrap_or(UNKNOWN);
+    json!({ "provider_code": code, "provider_message": words(answer) })
 }
 
 /// Slack's code in an error made by [`refused`].

@@ -34,14 +34,9 @@ pub fn sidecar(settings: &Settings, metrics: &Metrics) -> anyhow::Result<Sidecar
     let tools = Tools::new("slack", env!("CARGO_PKG_VERSION")).notes(notes(settings));
     let tools = reading(&workspace)
         .into_iter()
-        .try_fold(tools, Tools::with)?;
-    let tools = if settings.read_only {
-        tools
-    } else {
-        writing(&workspace)
-            .into_iter()
-            .try_fold(tools, Tools::with)?
-    };
+        .chain(writing(&workspace))
+        .try_fold(tools, Tools::with)?
+        .reading_only(settings.read_only);
     let secrets = settings.token()?;
     Ok(Sidecar::new(tools)
         .metrics(metrics)

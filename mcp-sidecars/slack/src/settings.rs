@@ -54,3 +54,16 @@ impl Settings {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use mcp_kit::Cli;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::<Settings>::command().debug_assert();
+    }
+}

@@ -14,6 +14,8 @@ use crate::{limits::Limits, settings::StripeSettings};
 /// The version of Stripe's interface that the types here are written for.
 pub(crate) const API_VERSION: &str = "2026-10-28.endive";
 const READY_WITHIN: Duration = Duration::from_secs(2);
+/// What Stripe says of itself stays short.
+const LONGEST_MESSAGE: usize = 300;
 const IN_USE_RETRY: Duration = Duration::from_secs(1);
 
 /// Stripe as one caller's call reaches it. Cheap to clone.
@@ -53,7 +55,10 @@ impl Stripe {
         let provider = Provider::new(
             "stripe",
             &settings.stripe_base_url,
-            Policy::default(),
+            Policy {
+                explain: Some(explain),
+                ..Policy::default()
+            },
             metrics,
         )?;
         let (live_mode, limits) = (settings.live_mode, Limits::new(settings)?);
@@ -190,20 +195,8 @@ fn refusal(reply: &Reply) -> ToolError {
     let body: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
     let error = &body["error"];
     let (code, kind) = (error["code"].as_str(), error["type"].as_str());
-    let words = error["message"]
-        .as_str()
-        .unwrap_or("Stripe refused without words")
-        .to_owned();
-    let request_id = reply
-        .headers
-        .get("request-id")
-        .and_then(|id| id.to_str().ok());
-    let mut details = json!({
-        "provider_code": code.or(error["decline_code"].as_str()).or(kind),
-        "provider_message": words,
-        "provider_request_id": request_id,
-        "provider_status": reply.status.as_u16(),
-    });
+    let words = words(error);
+    let mut details = details(reply, error);
     let refused = match reply.status {
         StatusCode::UNAUTHORIZED => {
             // Its words hold a part of the key.
@@ -232,4 +225,33 @@ fn refusal(reply: &Reply) -> ToolError {
         _ => ToolError::refused(words),
     };
     refused.with_details(details)
+}
+
+/// What Stripe says of a failure of its own.
+fn explain(reply: &Reply) -> Option<Value> {
+    let body: Value = reply.json().ok()?;
+    let error = body.get("error").filter(|error| error.is_object())?;
+    Some(details(reply, error))
+}
+
+fn details(reply: &Reply, error: &Value) -> Value {
+    let code = ["code", "decline_code", "type"]
+        .iter()
+        .find_map(|name| error[name].as_str());
+    let request_id = reply
+        .headers
+        .get("request-id")
+        .and_then(|id| id.to_str().ok());
+    json!({
+        "provider_code": code,
+        "provider_message": words(error),
+        "provider_request_id": request_id,
+        "provider_status": reply.status.as_u16(),
+    })
+}
+
+fn words(error: &Value) -> String {
+    let words = error["message"].as_str();
+    let words = words.unwrap_or("Stripe refused without words");
+    words.chars().take(LONGEST_MESSAGE).collect()
 }

@@ -37,15 +37,11 @@ pub fn sidecar(settings: &StripeSettings, metrics: &Metrics) -> anyhow::Result<S
         refunds::tools(&stripe),
     ];
     for tool in all.into_iter().flatten() {
-        let annotations = tool.definition().annotations.as_ref();
-        let is_read_only = annotations.and_then(|hints| hints.read_only_hint) == Some(true);
-        if is_read_only || !settings.read_only {
-            tools = tools.with(tool)?;
-        }
+        tools = tools.with(tool)?;
     }
     let secrets = stripe.secrets();
     let ready = stripe.clone();
-    Ok(Sidecar::new(tools)
+    Ok(Sidecar::new(tools.reading_only(settings.read_only))
         .metrics(metrics)
         .secrets(secrets)
         .ready_when(move || {

@@ -2,14 +2,12 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use event_planner_mcp_stripe::{StripeSettings, sidecar};
 use mcp_kit::Cli;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    mcp_kit::run(Cli::<StripeSettings>::parse(), async |settings, metrics| {
-        sidecar(&settings, &metrics)
-    })
-    .await
+    let cli =
+        Cli::<StripeSettings>::parse_as(env!("CARGO_BIN_NAME"), env!("CARGO_PKG_DESCRIPTION"));
+    mcp_kit::run(cli, async |own, metrics| sidecar(&own, &metrics)).await
 }

@@ -36,3 +36,16 @@ pub struct StripeSettings {
     #[arg(long, env, value_delimiter = ',')]
     pub allowed_currencies: Vec<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use mcp_kit::Cli;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::<StripeSettings>::command().debug_assert();
+    }
+}

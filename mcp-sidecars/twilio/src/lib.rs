@@ -30,7 +30,7 @@ pub fn sidecar(settings: &Settings, metrics: &Metrics) -> anyhow::Result<Sidecar
     tools = lookup::add(tools, &twilio)?;
     tools = verify::add(tools, &twilio)?;
     let secrets = twilio.secrets();
-    Ok(Sidecar::new(tools)
+    Ok(Sidecar::new(tools.reading_only(settings.read_only))
         .secrets(secrets)
         .ready_when(move || Arc::clone(&twilio).ready()))
 }

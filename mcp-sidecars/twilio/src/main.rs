@@ -2,14 +2,14 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use mcp_kit::Cli;
 use mcp_twilio::Settings;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    mcp_kit::run(Cli::<Settings>::parse(), async |settings, metrics| {
-        mcp_twilio::sidecar(&settings, &metrics)
+    let cli = Cli::<Settings>::parse_as(env!("CARGO_BIN_NAME"), env!("CARGO_PKG_DESCRIPTION"));
+    mcp_kit::run(cli, async |own, metrics| {
+        mcp_twilio::sidecar(&own, &metrics)
     })
     .await
 }

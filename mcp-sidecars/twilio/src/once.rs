@@ -272,6 +272,8 @@ impl<T> Drop for Ticket<'_, T> {
 
 /// The outcome is unknown: it must not be tried blindly.
 fn unresolved(error: ToolError) -> ToolError {
+    let mut details = error.details.unwrap_or_else(|| json!({}));
+    details["outcome"] = "unknown".into();
     let mut unresolved = ToolError::unavailable(
         format!(
             "whether it went out is unknown ({}); call again with the same idempotency_key: it is looked for first, and never sent blindly",
@@ -279,7 +281,7 @@ fn unresolved(error: ToolError) -> ToolError {
         ),
         error.retry_after.unwrap_or(UNDER_WAY_RETRY),
     )
-    .with_details(json!({ "outcome": "unknown" }));
+    .with_details(details);
     unresolved.cause = error.cause;
     unresolved
 }

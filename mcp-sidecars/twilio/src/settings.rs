@@ -65,7 +65,7 @@ pub struct Settings {
     /// How long after an attempt with unknown outcome a message that Twilio does not list counts as not sent, in seconds.
     #[arg(long, env, default_value = "60", value_parser = seconds)]
     pub settle_time: Duration,
-    /// Refuse every tool that changes something or sends.
+    /// Offer only the tools that change nothing.
     #[arg(long, env)]
     pub read_only: bool,
 }
@@ -154,7 +154,7 @@ impl Settings {
     /// What `capabilities` says.
     pub(crate) fn notes(&self) -> Map<String, Value> {
         let notes = json!({
-            "mode": if self.read_only { "read_only" } else { "read_write" },
+            "read_only": self.read_only,
             "account_configured": self.twilio_account_sid.is_some(),
             "senders": self.twilio_senders,
             "verification_configured": self.twilio_verify_service_sid.is_some(),

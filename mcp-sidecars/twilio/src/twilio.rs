@@ -8,7 +8,7 @@ use mcp_kit::{Call, Caller, Metrics, Outgoing, Policy, Provider, Reply, Road, To
 use reqwest::{Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::{
     caps::Caps,
@@ -20,6 +20,8 @@ use crate::{
 
 /// How long the check of `/ready` may take.
 const READY_TIMEOUT: Duration = Duration::from_secs(2);
+/// What Twilio says of itself stays short.
+const LONGEST_MESSAGE: usize = 300;
 const INVALID_TO: [u64; 5] = [21211, 21214, 21217, 21265, 21614];
 const OPTED_OUT: u64 = 21610;
 
@@ -38,7 +40,11 @@ pub(crate) struct Twilio {
 impl Twilio {
     pub(crate) fn new(settings: &Settings, metrics: &Metrics) -> anyhow::Result<Self> {
         settings.check()?;
-        let provider = |name, url: &str| Provider::new(name, url, Policy::default(), metrics);
+        let policy = Policy {
+            explain: Some(explain),
+            ..Policy::default()
+        };
+        let provider = |name, url: &str| Provider::new(name, url, policy, metrics);
         Ok(Self {
             credentials: settings.credentials()?,
             api: provider("twilio", &settings.twilio_base_url)?,
@@ -113,16 +119,6 @@ impl Twilio {
         })
     }
 
-    /// Refuses to change anything where that is switched off.
-    pub(crate) fn writable(&self) -> Result<(), ToolError> {
-        if self.settings.read_only {
-            return Err(ToolError::refused(
-                "this server is read-only (READ_ONLY): nothing is sent or changed",
-            ));
-        }
-        Ok(())
-    }
-
     /// Refuses numbers that nobody is to be written to at: premium and pumped numbers cost real money.
     pub(crate) fn allowed(&self, to: &str) -> Result<(), ToolError> {
         let allowed = &self.settings.allowed_prefixes;
@@ -183,13 +179,9 @@ impl Access {
 
 /// Twilio's error as ours, with its own code and words.
 fn refusal(reply: &Reply) -> ToolError {
-    let body: Map<String, Value> = serde_json::from_slice(&reply.body).unwrap_or_default();
-    let code = body.get("code").and_then(Value::as_u64).unwrap_or_default();
-    let words = body
-        .get("message")
-        .and_then(Value::as_str)
-        .unwrap_or("no words");
-    let mut details = json!({ "provider_code": code, "provider_message": words, "provider_status": reply.status.as_u16() });
+    let said = Said::of(reply).unwrap_or_default();
+    let (code, words) = (said.code, said.words());
+    let mut details = said.details(reply);
     let error = match code {
         OPTED_OUT => {
             details["final"] = true.into();
@@ -213,6 +205,38 @@ fn refusal(reply: &Reply) -> ToolError {
         _ => ToolError::refused(format!("Twilio refuses: {words}")),
     };
     error.with_details(details)
+}
+
+/// What Twilio says of a failure of its own.
+fn explain(reply: &Reply) -> Option<Value> {
+    Said::of(reply).map(|said| said.details(reply))
+}
+
+/// Twilio's own account of an error.
+#[derive(Default, Deserialize)]
+struct Said {
+    #[serde(default)]
+    code: u64,
+    message: Option<String>,
+}
+
+impl Said {
+    fn of(reply: &Reply) -> Option<Self> {
+        reply.json().ok()
+    }
+
+    fn words(&self) -> String {
+        let words = self.message.as_deref().unwrap_or("no words");
+        words.chars().take(LONGEST_MESSAGE).collect()
+    }
+
+    fn details(&self, reply: &Reply) -> Value {
+        json!({
+            "provider_code": self.code,
+            "provider_message": self.words(),
+            "provider_status": reply.status.as_u16(),
+        })
+    }
 }
 
 /// Two letters and 32 more: what kind of thing it is, and which.

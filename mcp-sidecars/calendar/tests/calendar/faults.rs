@@ -134,3 +134,29 @@ async fn without_credentials_calls_say_which_setting_is_missing() {
     assert!(error.message.contains("GOOGLE_CLIENT_ID"));
     assert!(client.call("capabilities", json!({})).await.is_ok());
 }
+
+#[tokio::test]
+async fn a_failure_of_google_keeps_googles_own_code_and_words() {
+    let scene = scene(&[]).await;
+    for (misbehaviour, code, own, words) in [
+        (
+            RateLimited { retry_after: 90 },
+            Code::RateLimited,
+            "rateLimitExceeded",
+            "Rate Limit Exceeded",
+        ),
+        (
+            Error { status: 503 },
+            Code::Unavailable,
+            "backendError",
+            "The service is currently unavailable.",
+        ),
+    ] {
+        scene.misbehave(misbehaviour, "GET").before(3);
+        let error = scene.error("list_events", json!({})).await;
+        assert_eq!(error.code, code);
+        let details = json!({ "provider_code": own, "provider_message": words });
+        assert_eq!(error.details, Some(details));
+        scene.sandbox.world.faults.clear();
+    }
+}

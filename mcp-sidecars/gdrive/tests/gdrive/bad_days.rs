@@ -141,11 +141,13 @@ async fn a_token_that_ended_early_is_replaced_once() {
     world
         .sandbox
         .misbehave(fault(Misbehaviour::ExpiredToken).on("GET", "/files"));
-    let (code, message, _) = world.refused("get_file", json!({ "file_id": file })).await;
-    assert!(
-        code == "REFUSED" && message.contains("credentials"),
-        "{message}"
-    );
+    for tool in ["get_file", "download_file"] {
+        let (code, message, _) = world.refused(tool, json!({ "file_id": file })).await;
+        assert!(
+            code == "REFUSED" && message.contains("credentials"),
+            "{tool}: {message}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -175,4 +177,29 @@ async fn a_slow_google_ends_at_the_callers_deadline() {
         world.client.call("search_files", json!({})),
     );
     assert!(asked.await.is_err() && begun.elapsed().as_secs() < 2);
+}
+
+#[tokio::test]
+async fn a_failure_of_google_keeps_googles_own_code_and_words() {
+    for (misbehaviour, code, own) in [
+        (
+            Misbehaviour::RateLimited { retry_after: 7200 },
+            "RATE_LIMITED",
+            "rateLimitExceeded",
+        ),
+        (ERROR, "UNAVAILABLE", "backendError"),
+    ] {
+        for tool in ["get_file", "download_file"] {
+            let world = world(&[]).await;
+            let file = world.text("a.txt", "x", "root").await;
+            world.sandbox.misbehave(fault(misbehaviour.clone()));
+            let (shown, _, details) = world.refused(tool, json!({ "file_id": file })).await;
+            assert_eq!(
+                (shown, &details["provider_code"]),
+                (code, &json!(own)),
+                "{tool}"
+            );
+            assert!(details["provider_message"].as_str().unwrap().len() > 5);
+        }
+    }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use reqwest::{StatusCode, header, header::HeaderMap};
+use serde_json::Value;
 
 use super::{
     Inner,
@@ -14,6 +15,9 @@ use crate::error::ToolError;
 
 /// A `Retry-After` beyond a day is taken for a day.
 const LONGEST_WAIT: Duration = Duration::from_hours(24);
+/// What a provider says of its failure is read up to here, and no longer than this.
+const MOST_WORDS: usize = 16 * 1024;
+const WORDS_WITHIN: Duration = Duration::from_millis(500);
 /// How an answer that arrived whole is counted.
 pub(super) fn outcome_of(status: StatusCode) -> &'static str {
     if status.is_success() { "ok" } else { "refused" }
@@ -66,8 +70,9 @@ impl Inner {
         let response = sent.map_err(|error| self.lost(error))?;
         let wait = retry_after(response.headers());
         if !request.takes(response.headers())
-            && let Some(setback) = self.failure(response.status(), wait)
+            && let Some(mut setback) = self.failure(response.status(), wait)
         {
+            setback.error.details = self.words(response).await;
             return Err(Attempt::Again(setback));
         }
         Ok(response)
@@ -95,6 +100,27 @@ impl Inner {
             is_safe: false,
             wait,
             outcome: "failed",
+        })
+    }
+
+    /// The provider's own account of its failure.
+    async fn words(&self, mut response: reqwest::Response) -> Option<Value> {
+        let explain = self.gate.policy.explain?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let mut body = Vec::new();
+        let reading = async {
+            while body.len() < MOST_WORDS
+                && let Ok(Some(chunk)) = response.chunk().await
+            {
+                body.extend(chunk.into_iter().take(MOST_WORDS - body.len()));
+            }
+        };
+        // What did not come by then is missing: the failure itself is known.
+        let _ = tokio::time::timeout(WORDS_WITHIN, reading).await;
+        explain(&Reply {
+            status,
+            headers,
+            body,
         })
     }
 

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, ensure};
 use reqwest::{Url, redirect};
+use serde_json::Value;
 use tokio::time::Instant;
 
 mod attempt;
@@ -38,6 +39,9 @@ pub struct Policy {
     pub pause: Duration,
     /// An attempt that a call's deadline cut off sooner than this says nothing of the provider.
     pub patience: Duration,
+    /// The provider's own account of a failure (408, 429 or 5xx), for the error's details: an object with
+    /// `provider_code` and `provider_message`. The body is cut off after 16 KiB or half a second.
+    pub explain: Option<fn(&Reply) -> Option<Value>>,
 }
 
 impl Default for Policy {
@@ -50,6 +54,7 @@ impl Default for Policy {
             failures: 5,
             pause: Duration::from_secs(10),
             patience: Duration::from_millis(500),
+            explain: None,
         }
     }
 }

@@ -119,8 +119,17 @@ async fn a_reader_is_held_back_over_mcp_too() {
     let app = guarded_app();
     let head = format!("authorization: Bearer {}", crate::support::READ_TOKEN);
     let call = json!({ "name": "write_note", "arguments": { "text": "hi" } });
-    let answer = modern(&app, "tools/call", call, &[&head]).await;
-    assert_eq!(answer.body["result"]["isError"], true, "{}", answer.text);
+    for answer in [
+        modern(&app, "tools/call", call.clone(), &[&head]).await,
+        send(&app, "POST", "/mcp/tools/write_note", &[&head], "{}").await,
+    ] {
+        assert_eq!(answer.status, 403, "{}", answer.text);
+        assert!(answer.text.contains("INSUFFICIENT_SCOPE"));
+        assert_eq!(
+            answer.headers["www-authenticate"],
+            r#"Bearer realm="mcp", error="insufficient_scope", scope="write""#
+        );
+    }
     let list = modern(&app, "tools/list", json!({}), &[&head]).await;
     assert!(!list.text.contains("write_note"));
 }

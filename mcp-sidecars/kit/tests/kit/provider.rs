@@ -11,8 +11,10 @@ use axum::{
     body::Body,
     http::{Request, Response},
 };
+use futures_util::StreamExt;
 use mcp_kit::{Call, Caller, Code, Metrics, Outgoing, Policy, Provider, Road, ToolError};
 use reqwest::Method;
+use serde_json::json;
 use tokio::net::TcpListener;
 
 /// A provider that answers its n-th request as told, and counts.
@@ -235,4 +237,40 @@ async fn an_error_says_whether_surely_nothing_was_done() {
     })
     .await;
     assert!(!mixed.send(&call(9), key()).await.unwrap_err().is_undone);
+}
+
+#[tokio::test]
+async fn a_failure_tells_what_the_provider_says_of_it_as_far_as_that_comes_at_once() {
+    let policy = Policy {
+        attempts: 1,
+        explain: Some(|reply| {
+            Some(json!({ "bytes": reply.body.len(), "status": reply.status.as_u16() }))
+        }),
+        ..Policy::default()
+    };
+    let (provider, ..) = provider(policy, |number, _| {
+        let body = match number {
+            0 => Body::from("four"),
+            1 => Body::from(vec![b'x'; 1024 * 1024]),
+            _ => {
+                let first = futures_util::stream::iter([Ok::<_, std::io::Error>("first")]);
+                Body::from_stream(first.chain(futures_util::stream::pending()))
+            }
+        };
+        let status = if number == 0 { 429 } else { 500 };
+        Response::builder().status(status).body(body).unwrap()
+    })
+    .await;
+    for (bytes, status, code) in [
+        (4, 429, Code::RateLimited),
+        (16 * 1024, 500, Code::Unavailable),
+        (5, 500, Code::Unavailable),
+    ] {
+        let begun = Instant::now();
+        let error = provider.send(&call(10), get()).await.unwrap_err();
+        assert_eq!(error.code, code);
+        let details = json!({ "bytes": bytes, "status": status });
+        assert_eq!(error.details, Some(details));
+        assert!(begun.elapsed() < Duration::from_secs(2));
+    }
 }

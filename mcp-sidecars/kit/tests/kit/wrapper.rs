@@ -115,6 +115,40 @@ async fn nobody_comes_in_without_a_valid_token() {
 }
 
 #[tokio::test]
+async fn who_is_not_let_in_learns_where_tokens_come_from() {
+    let metadata = "https://planner.example/.well-known/oauth-protected-resource";
+    let app = app(&[
+        &format!("--mcp-tokens={TOKEN}"),
+        &format!("--mcp-read-tokens={READ_TOKEN}"),
+        &format!("--resource-metadata-url={metadata}"),
+    ]);
+    let (reader, writer) = (
+        format!("authorization: Bearer {READ_TOKEN}"),
+        format!("authorization: Bearer {TOKEN}"),
+    );
+    let scope = r#"error="insufficient_scope", scope="write", "#;
+    for (head, status, error) in [
+        ("x-a: b", 401, ""),
+        (
+            "authorization: Bearer wrong",
+            401,
+            r#"error="invalid_token", "#,
+        ),
+        (&reader, 403, scope),
+    ] {
+        let answer = send(&app, "POST", "/mcp/tools/write_note", &[head], "{}").await;
+        assert_eq!(answer.status, status, "{head}");
+        assert_eq!(
+            answer.headers["www-authenticate"].to_str().unwrap(),
+            format!(r#"Bearer realm="mcp", {error}resource_metadata="{metadata}""#)
+        );
+    }
+    let body = r#"{"text":"a"}"#;
+    let answer = send(&app, "POST", "/mcp/tools/write_note", &[&writer], body).await;
+    assert!(answer.status == 200 && !answer.headers.contains_key("www-authenticate"));
+}
+
+#[tokio::test]
 async fn foreign_hosts_and_pages_are_turned_away_on_every_road() {
     let app = app(&[]);
     for head in [

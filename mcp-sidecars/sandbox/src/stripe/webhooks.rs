@@ -2,10 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::body::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
-use http_body_util::Full;
-use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
@@ -190,21 +187,19 @@ async fn deliver(world: Arc<World>, delivery: Arc<Delivery>) {
 /// Signed anew for each attempt; any 2xx is a receipt, a redirect is none.
 async fn post(world: &World, delivery: &Delivery) -> anyhow::Result<()> {
     let signature = sign(&delivery.secret, world.now().as_second(), &delivery.body)?;
-    let request = axum::http::Request::post(&delivery.url)
+    let request = world
+        .http
+        .post(&delivery.url)
+        .timeout(ANSWER_WITHIN)
         .header("content-type", "application/json; charset=utf-8")
         .header(
             "user-agent",
             "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
         )
         .header("stripe-signature", signature)
-        .body(Full::new(Bytes::from(delivery.body.clone())))?;
-    let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
-    let response = tokio::time::timeout(ANSWER_WITHIN, client.request(request)).await??;
-    anyhow::ensure!(
-        response.status().is_success(),
-        "answered {}",
-        response.status()
-    );
+        .body(delivery.body.clone());
+    let status = request.send().await?.status();
+    anyhow::ensure!(status.is_success(), "answered {status}");
     Ok(())
 }
 

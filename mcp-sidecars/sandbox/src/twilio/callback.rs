@@ -1,13 +1,10 @@
 //! Status callbacks: sent by POST to the message's `StatusCallback`, signed, and repeated as its fragment says.
 
-use std::{
-    sync::{Arc, LazyLock},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
-use reqwest::{Client, StatusCode, Url, redirect};
+use reqwest::{Client, StatusCode, Url};
 use sha1::Sha1;
 
 use super::{ACCOUNT, AUTH_TOKEN, message::Message};
@@ -16,13 +13,6 @@ use crate::world::World;
 /// Twilio's longest time for one callback with all its repeats.
 const PATIENCE: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_millis(200);
-
-static CLIENT: LazyLock<Option<Client>> = LazyLock::new(|| {
-    // An error means that one is installed already, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = Client::builder().redirect(redirect::Policy::none());
-    builder.no_proxy().timeout(PATIENCE).build().ok()
-});
 
 /// One callback to be sent.
 pub(super) struct Callback {
@@ -89,7 +79,7 @@ impl Callback {
 
 /// Sends it; what comes of it is counted.
 pub(super) async fn send(world: Arc<World>, callback: Callback) {
-    let is_taken = tokio::time::timeout(PATIENCE, attempts(&callback)).await;
+    let is_taken = tokio::time::timeout(PATIENCE, attempts(&world.http, &callback)).await;
     let is_taken = is_taken.unwrap_or(false);
     let mut things = world.things();
     if is_taken {
@@ -102,10 +92,7 @@ pub(super) async fn send(world: Arc<World>, callback: Callback) {
     world.journal.tell();
 }
 
-async fn attempts(callback: &Callback) -> bool {
-    let Some(client) = CLIENT.as_ref() else {
-        return false;
-    };
+async fn attempts(client: &Client, callback: &Callback) -> bool {
     let Some(signature) = signature(&callback.url, &callback.fields) else {
         return false;
     };

@@ -227,3 +227,30 @@ async fn an_archived_channel_and_a_gone_provider_are_told() {
         Code::Unavailable
     );
 }
+
+#[tokio::test]
+async fn a_failure_of_slack_keeps_slacks_own_code() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let slack = client(&sandbox, &[]);
+    for (misbehaviour, code, own) in [
+        (
+            Misbehaviour::RateLimited { retry_after: 60 },
+            Code::RateLimited,
+            "ratelimited",
+        ),
+        (
+            Misbehaviour::Error { status: 500 },
+            Code::Unavailable,
+            "internal_error",
+        ),
+    ] {
+        trouble(&sandbox, misbehaviour, POST);
+        let error = refused(&slack, "post_message", message("x", own)).await;
+        assert_eq!(error.code, code);
+        let details = error.details.unwrap();
+        assert_eq!(
+            details,
+            json!({ "provider_code": own, "provider_message": "" })
+        );
+    }
+}

@@ -127,3 +127,29 @@ async fn fifty_equal_calls_at_once_have_one_effect() {
         .collect();
     assert_eq!((ids.len(), scene.count("checkout_sessions").await), (1, 1));
 }
+
+#[tokio::test]
+async fn a_failure_of_stripe_keeps_stripes_own_code_and_words() {
+    for (misbehaviour, code, own, words) in [
+        (
+            Misbehaviour::RateLimited { retry_after: 60 },
+            Code::RateLimited,
+            "rate_limit",
+            "Too many requests",
+        ),
+        (
+            Misbehaviour::Error { status: 500 },
+            Code::Unavailable,
+            "api_error",
+            "Something went wrong",
+        ),
+    ] {
+        let scene = Scene::new().await;
+        scene.sandbox.misbehave(fault(misbehaviour));
+        let error = scene.refused("get_balance", json!({})).await;
+        assert_eq!(codes(&error), (code, Some(own)));
+        let details = error.details.unwrap();
+        let said = details["provider_message"].as_str().unwrap();
+        assert!(said.starts_with(words), "{details}");
+    }
+}

@@ -218,3 +218,28 @@ async fn forty_bad_days_send_forty_messages_once_each() {
     bodies.dedup();
     assert_eq!(bodies.len(), 40);
 }
+
+#[tokio::test]
+async fn a_failure_of_twilio_keeps_twilios_own_code_and_words() {
+    let limit = Misbehaviour::RateLimited { retry_after: 90 };
+    for (misbehaviour, code, own, words) in [
+        (limit, Code::RateLimited, 20429, "Too Many Requests"),
+        (
+            fail(500),
+            Code::Unavailable,
+            20500,
+            "An internal server error has occurred",
+        ),
+    ] {
+        let scene = Scene::new().await;
+        let switch = scene.misbehave(misbehaviour.clone()).times(3);
+        switch.before("GET", MESSAGES);
+        let error = scene.refused("list_messages", json!({})).await;
+        assert_eq!(crate::support::code(&error), (code, json!(own)));
+        assert_eq!(error.details.unwrap()["provider_message"], words);
+        scene.sandbox.world.faults.clear();
+        scene.misbehave(misbehaviour).before("POST", MESSAGES);
+        let error = scene.refused("send_sms", sms("a")).await;
+        assert_eq!(crate::support::code(&error), (code, json!(own)));
+    }
+}
