@@ -10,7 +10,7 @@ use crate::{
     client::Calendar,
     time::{check_recurrence, span},
     write::{
-        SendUpdates, Written, check_count, check_emails, digest, marked, messages, organization,
+        SendUpdates, Written, check_count, check_emails, digest, marked, messages,
     },
 };
 
@@ -70,7 +70,7 @@ pub(crate) async fn create_event(
     check_emails(&arguments.attendees)?;
     check_count(arguments.attendees.len(), calendar.settings.max_attendees)?;
     let updates = arguments.send_updates;
-    let id = digest(&[organization(&call), place.id(), &arguments.idempotency_key]);
+    let id = digest(&[call.organization().unwrap_or_default(), place.id(), &arguments.idempotency_key]);
     let body = body(&arguments, &id)?;
     if arguments.dry_run {
         let what = format!(

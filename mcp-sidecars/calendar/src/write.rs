@@ -1,6 +1,6 @@
 //! What the tools that write have in common.
 
-use mcp_kit::{Call, ToolError};
+use mcp_kit::ToolError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -83,12 +83,6 @@ pub(crate) fn digest(parts: &[&str]) -> String {
             .fold(0, |sum: u128, byte| (sum << 8) | u128::from(*byte))
     };
     format!("{:032x}{:032x}", half(high), half(low))
-}
-
-/// The organization for which the call acts: equal keys of two of them mean two things.
-pub(crate) fn organization(call: &Call) -> &str {
-    let behalf = call.caller.on_behalf_of.as_deref().unwrap_or_default();
-    behalf.split('/').next().unwrap_or_default()
 }
 
 /// Refuses what is no address, naming its place.

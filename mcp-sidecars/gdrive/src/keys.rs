@@ -62,10 +62,8 @@ impl Drive {
         request: &Value,
     ) -> Result<Mark, ToolError> {
         let account = call.account.as_ref().map(|account| &*account.id);
-        let behalf = call.caller.on_behalf_of.as_deref();
-        let organization = behalf.and_then(|behalf| behalf.split('/').next());
         let key = match key {
-            Some(key) => digest(&json!([account, organization, tool, key])),
+            Some(key) => digest(&json!([account, call.organization(), tool, key])),
             None => random()?,
         };
         let lock = {
@@ -101,9 +99,7 @@ impl Drive {
             .as_ref()
             .is_some_and(|file| file.app_properties.get(REQUEST) != Some(&mark.request))
         {
-            return Err(ToolError::refused(
-                "this idempotency_key was used for another request: use a new key for each new thing",
-            ));
+            return Err(reused());
         }
         Ok(found)
     }
@@ -130,6 +126,13 @@ impl Drive {
             made.pop_front();
         }
     }
+}
+
+/// The key stands for something else already.
+pub(crate) fn reused() -> ToolError {
+    ToolError::refused(
+        "this idempotency_key was used for another request: use a new key for each new thing",
+    )
 }
 
 /// The first 128 bits of SHA-256, in hex.

@@ -102,6 +102,12 @@ impl Call {
         self
     }
 
+    /// The organization for which the caller acts: the part of `On-Behalf-Of` before `/`. What is kept under an idempotency
+    /// key is kept for each organization and [account](Self::account) on its own.
+    pub fn organization(&self) -> Option<&str> {
+        self.caller.on_behalf_of.as_deref()?.split('/').next()
+    }
+
     /// Time left until the deadline.
     pub fn remaining(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())

@@ -46,7 +46,7 @@ enum State {
 /// What identifies the work under a key.
 #[derive(Debug, Clone)]
 pub(crate) struct Mark {
-    /// From account, tool and key; tells nobody the key.
+    /// From account, organization, tool and key; tells nobody the key.
     pub id: Uuid,
     /// From the arguments: the same key with others is a mistake.
     pub digest: String,
@@ -88,7 +88,7 @@ impl Mark {
         arguments: &impl Serialize,
     ) -> Result<Self, ToolError> {
         let account = call.account.as_ref().map_or("", |account| &account.id);
-        let scope = serde_json::to_vec(&(account, tool, key)).map_err(ToolError::internal)?;
+        let scope = serde_json::to_vec(&(account, call.organization(), tool, key)).map_err(ToolError::internal)?;
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&Sha256::digest(scope)[..16]);
         let arguments = serde_json::to_vec(arguments).map_err(ToolError::internal)?;

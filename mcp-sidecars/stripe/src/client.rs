@@ -8,6 +8,7 @@ use reqwest::{Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::{limits::Limits, settings::StripeSettings};
 
@@ -113,7 +114,7 @@ impl Stripe {
     ) -> Result<Done<T>, ToolError> {
         let request = outgoing(Method::POST, segments)
             .form(form)
-            .header("idempotency-key", key)
+            .header("idempotency-key", scoped(call, key))
             .repeatable();
         let reply = self.send(call, request).await?;
         let replayed = reply
@@ -165,6 +166,14 @@ impl Stripe {
         }
         serde_json::from_value(value).map_err(ToolError::internal)
     }
+}
+
+/// The key that Stripe sees: many organizations may share one account of Stripe, each with keys of its own.
+fn scoped(call: &Call, key: &str) -> String {
+    let account = call.account.as_ref().map(|account| &*account.id);
+    let scope = json!([account, call.organization(), key]).to_string();
+    let digest = Sha256::digest(scope);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn outgoing(method: Method, segments: &[&str]) -> Outgoing {

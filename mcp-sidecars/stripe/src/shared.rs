@@ -104,13 +104,7 @@ pub(crate) fn push_reference(form: &mut Form, reference: &Kept, names: &[&str]) 
 impl Reference {
     /// With the organization for which the caller acts, which an argument cannot change.
     pub(crate) fn of(&self, call: &Call) -> Result<Kept, ToolError> {
-        let behalf = call.caller.on_behalf_of.as_deref();
-        let own = behalf.map(|behalf| {
-            behalf
-                .split_once('/')
-                .map_or(behalf, |(organization, _)| organization)
-                .to_owned()
-        });
+        let own = call.organization().map(str::to_owned);
         if own.is_some() && self.organization_id.is_some() && own != self.organization_id {
             return Err(ToolError::field(
                 "/reference/organization_id",

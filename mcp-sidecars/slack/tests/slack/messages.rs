@@ -123,6 +123,26 @@ async fn the_same_key_posts_once_also_at_once_and_after_a_restart() {
     assert_eq!(count(&sandbox, "messages").await, 1);
 }
 
+#[tokio::test]
+async fn the_same_key_of_another_organization_is_another_key() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let slack = client(&sandbox, &[]);
+    for (behalf, text, replayed) in [
+        ("first/anna", "a", false),
+        ("second/anna", "b", false),
+        ("first/berta", "a", true),
+    ] {
+        let caller = mcp_kit::Caller::local().acting_for(behalf).unwrap();
+        let posted = ok(
+            &slack.as_caller(caller),
+            "post_message",
+            message(text, "k"),
+        );
+        assert_eq!(posted.await["replayed"], replayed, "{behalf}");
+    }
+    assert_eq!(count(&sandbox, "messages").await, 2);
+}
+
 async fn futures_join<F: Future>(calls: impl Iterator<Item = F>) -> Vec<F::Output> {
     let mut calls: Vec<_> = calls.map(Box::pin).collect();
     let mut done: Vec<Option<F::Output>> = calls.iter().map(|_| None).collect();

@@ -59,6 +59,25 @@ async fn a_lost_refund_is_found_again_under_its_key() {
 }
 
 #[tokio::test]
+async fn the_same_key_of_another_organization_is_another_key() {
+    let scene = Scene::new().await;
+    // As long as a key may be.
+    let mut wanted = crate::support::link(&"k".repeat(200));
+    for (behalf, quantity, replayed) in [
+        ("first/anna", 1, false),
+        ("second/anna", 2, false),
+        ("first/berta", 1, true),
+    ] {
+        wanted["items"][0]["quantity"] = quantity.into();
+        let caller = Caller::local().acting_for(behalf).unwrap();
+        let client = scene.client.as_caller(caller);
+        let made = client.call("create_payment_link", wanted.clone()).await;
+        assert_eq!(made.unwrap()["replayed"], replayed, "{behalf}");
+    }
+    assert_eq!(scene.count("payment_links").await, 2);
+}
+
+#[tokio::test]
 async fn limits_are_passed_on_with_their_wait() {
     let scene = Scene::new().await;
     scene
