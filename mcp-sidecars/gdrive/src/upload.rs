@@ -1,16 +1,19 @@
 //! Files, from the arguments or from a stream.
 
 use mcp_kit::{Call, ToolError};
+use md5::Md5;
 use reqwest::Method;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use validator::Validate;
 
 use crate::{
     content::{Source, decoded, multipart},
     drive::{Drive, uploads},
     files::{DriveFile, Made, drive_id, media_type, plain_name},
+    keys::{hex, reused},
 };
 
 #[derive(Debug, Deserialize, JsonSchema, Validate)]
@@ -64,10 +67,12 @@ pub(crate) async fn upload_file(
     let kind = wanted.mime_type.unwrap_or(told);
     let mut metadata = json!({ "name": wanted.name, "mimeType": kind, "parents": [folder.id] });
     let key = wanted.idempotency_key.as_deref();
-    let mark = drive.mark(&call, "upload_file", key, &metadata).await?;
+    let request = json!([metadata, given.identity()]);
+    let mark = drive.mark(&call, "upload_file", key, &request).await?;
     if key.is_some()
         && let Some(made) = drive.made(&call, &mark).await?
     {
+        given.check_same(&made).await?;
         return Ok(Made::new(made, true));
     }
     metadata["appProperties"] = mark.properties();
@@ -88,6 +93,36 @@ pub(crate) async fn upload_file(
 enum Given {
     Whole(Vec<u8>),
     Stream(mcp_kit::Content),
+}
+
+impl Given {
+    /// What tells this content from other content before it is read; nothing for a stream.
+    fn identity(&self) -> Value {
+        match self {
+            Self::Whole(content) => json!([content.len(), hex(&Sha256::digest(content))]),
+            Self::Stream(_) => Value::Null,
+        }
+    }
+
+    /// Refuses a stream that is not what the key has stored. It is read to its end, unless its length tells.
+    async fn check_same(self, stored: &DriveFile) -> Result<(), ToolError> {
+        let Self::Stream(content) = self else {
+            return Ok(());
+        };
+        if content.length.is_some() && content.length != stored.size() {
+            return Err(reused());
+        }
+        let (mut read, mut hash) = (0, Md5::new());
+        while let Some(piece) = content.chunk().await? {
+            read += u64::try_from(piece.len()).unwrap_or(u64::MAX);
+            hash.update(&piece);
+        }
+        let md5 = hex(&hash.finalize());
+        if (Some(read), Some(&md5)) != (stored.size(), stored.md5_checksum.as_ref()) {
+            return Err(reused());
+        }
+        Ok(())
+    }
 }
 
 /// The content from its one place, and its media type.

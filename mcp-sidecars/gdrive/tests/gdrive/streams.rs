@@ -148,13 +148,35 @@ async fn an_upload_survives_cuts_errors_and_limits_and_makes_one_file() {
         let arguments = json!({ "name": "big.pdf", "idempotency_key": format!("k{number}") });
         let file = made(upload(&url, &arguments, content.clone()).await).await;
         assert_eq!(file["md5"], json!(md5(&content)), "{number}");
-        let again = upload(&url, &arguments, "").await;
+        let again = upload(&url, &arguments, content.clone()).await;
         assert_eq!(made(again).await["id"], file["id"]);
         assert_eq!(
             world.count("files").await,
             u64::try_from(number).unwrap() + 1
         );
     }
+}
+
+#[tokio::test]
+async fn a_key_never_drops_other_streamed_content() {
+    let world = world(&[]).await;
+    let url = serve(&world, &[]).await;
+    let content = bytes(3 * MIB);
+    let arguments = json!({ "name": "a.pdf", "idempotency_key": "k" });
+    let file = made(upload(&url, &arguments, content.clone()).await).await;
+    let mut other = content.clone();
+    other[2 * MIB] ^= 1;
+    let longer = [&content[..], b"x"].concat();
+    for body in [
+        Body::from(other.clone()),
+        chunked(&other),
+        Body::from(longer),
+    ] {
+        assert_eq!(upload(&url, &arguments, body).await.status(), 422);
+    }
+    let again = upload(&url, &arguments, chunked(&content)).await;
+    assert_eq!(made(again).await["id"], file["id"]);
+    assert_eq!(world.count("files").await, 1);
 }
 
 #[tokio::test]

@@ -193,6 +193,20 @@ async fn a_key_makes_a_thing_once_also_in_another_process() {
             "{message}"
         );
     }
+    let text = json!({ "name": "U", "text": "y", "idempotency_key": "k1" });
+    let base64 = json!({ "name": "U", "mime_type": "text/plain", "content_base64": "eQ==", "idempotency_key": "k1" });
+    let document = json!({ "name": "D", "content": "y", "idempotency_key": "k1" });
+    for (tool, other) in [
+        ("upload_file", text),
+        ("upload_file", base64),
+        ("create_document", document),
+    ] {
+        let (code, message, _) = second.refused(tool, other).await;
+        assert!(
+            code == "REFUSED" && message.contains("idempotency_key"),
+            "{message}"
+        );
+    }
     assert_eq!(second.count("files").await, 3);
     second.call("create_folder", json!({ "name": "F" })).await;
     second.call("create_folder", json!({ "name": "F" })).await;
