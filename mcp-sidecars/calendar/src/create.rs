@@ -9,9 +9,7 @@ use validator::Validate;
 use crate::{
     client::Calendar,
     time::{check_recurrence, span},
-    write::{
-        SendUpdates, Written, check_count, check_emails, digest, marked, messages,
-    },
+    write::{SendUpdates, Written, check_count, check_emails, digest, marked, messages},
 };
 
 /// Where the digest of the request stands in the event, so that its repetition is told from another request.
@@ -70,7 +68,11 @@ pub(crate) async fn create_event(
     check_emails(&arguments.attendees)?;
     check_count(arguments.attendees.len(), calendar.settings.max_attendees)?;
     let updates = arguments.send_updates;
-    let id = digest(&[call.organization().unwrap_or_default(), place.id(), &arguments.idempotency_key]);
+    let id = digest(&[
+        call.organization().unwrap_or_default(),
+        place.id(),
+        &arguments.idempotency_key,
+    ]);
     let body = body(&arguments, &id)?;
     if arguments.dry_run {
         let what = format!(

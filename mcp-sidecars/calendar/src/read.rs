@@ -12,7 +12,7 @@ use validator::Validate;
 use crate::{
     client::Calendar,
     event::{Event, EventSummary, Resource},
-    time::zone_named,
+    time::{point, some_point, zone_named},
 };
 
 #[derive(Debug, Deserialize, JsonSchema, Validate)]
@@ -43,9 +43,11 @@ pub(crate) struct ListEvents {
     calendar: Option<String>,
     /// Only events that end after this time (RFC 3339 with an offset, such as `2027-06-12T00:00:00Z`).
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    #[serde(default, deserialize_with = "some_point")]
     from: Option<Timestamp>,
     /// Only events that begin before this time.
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    #[serde(default, deserialize_with = "some_point")]
     to: Option<Timestamp>,
     /// Only events that hold these words in title, description, place or guests.
     #[validate(length(min = 1, max = 500))]
@@ -202,8 +204,10 @@ pub(crate) struct FreeBusy {
     calendars: Vec<String>,
     /// RFC 3339 with an offset, such as `2027-06-12T00:00:00Z`.
     #[schemars(with = "String", extend("format" = "date-time"))]
+    #[serde(deserialize_with = "point")]
     from: Timestamp,
     #[schemars(with = "String", extend("format" = "date-time"))]
+    #[serde(deserialize_with = "point")]
     to: Timestamp,
     /// IANA name of the zone in which the answer is given; UTC if left out.
     #[validate(length(min = 1, max = 64))]

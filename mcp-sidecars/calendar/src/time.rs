@@ -1,7 +1,8 @@
 //! Times and series from arguments, checked before Google sees them.
 
-use jiff::{civil, tz::TimeZone};
+use jiff::{Timestamp, civil, tz::TimeZone};
 use mcp_kit::ToolError;
+use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::{Value, json};
 
 const LINES: usize = 10;
@@ -40,6 +41,24 @@ pub(crate) fn span(
         json!({ "date": null, "dateTime": text, "timeZone": name })
     };
     Ok((written(&begins), written(&ends)))
+}
+
+/// A point in time of RFC 3339, in our words where it is none: for `#[serde(deserialize_with = "…")]`.
+pub(crate) fn point<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| {
+        D::Error::custom("must be a time of RFC 3339 with an offset, such as 2027-06-12T00:00:00Z")
+    })
+}
+
+/// As [`point`], where it may be left out.
+pub(crate) fn some_point<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Timestamp>, D::Error> {
+    #[derive(Deserialize)]
+    struct Point(#[serde(deserialize_with = "point")] Timestamp);
+    let point = Option::<Point>::deserialize(deserializer)?;
+    Ok(point.map(|point| point.0))
 }
 
 /// A zone by its IANA name.

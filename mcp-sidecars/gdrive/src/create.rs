@@ -137,8 +137,9 @@ pub(crate) async fn create_document(
     let (kind, body) = multipart(&metadata, media_type, wanted.content.as_bytes())?;
     let request = uploads(Method::POST, "multipart").bytes(kind, body);
     // Drive takes no ids of ours for its own formats: after a lost answer we look for what was made.
-    let file: DriveFile = match drive.google().send(&call, request).await {
-        Ok(reply) => reply.json()?,
+    let sent = drive.google().send(&call, request).await;
+    let file: DriveFile = match sent.and_then(|reply| reply.json()) {
+        Ok(file) => file,
         Err(error) if matches!(error.code, Code::Unavailable) => {
             drive.made(&call, &mark).await?.ok_or(error)?
         }

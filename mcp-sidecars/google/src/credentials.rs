@@ -203,6 +203,7 @@ mod tests {
     fn reply(status: StatusCode, body: &str) -> Reply {
         let (headers, body) = (HeaderMap::new(), body.into());
         Reply {
+            provider: "google",
             status,
             headers,
             body,

@@ -103,13 +103,11 @@ impl Tokens {
             .collect();
         ensure!(
             (1..=2).contains(&given.len()),
-            "give one token for {}, or two while it is rotated",
-            caller.name
+            "give one token, or two while it is rotated"
         );
         ensure!(
             given.iter().all(|token| token.len() >= SHORTEST_TOKEN),
-            "a token for {} is too short: use 32 random bytes, e.g. `openssl rand -base64 32`",
-            caller.name
+            "a token is too short: use 32 random bytes, e.g. `openssl rand -base64 32`"
         );
         self.known
             .extend(given.iter().map(|token| (digest(token), caller.clone())));

@@ -32,6 +32,7 @@ use crate::{
     ready::Readiness,
     settings::Settings,
     sidecar::Service,
+    unique,
 };
 
 const LONGEST_KEY: usize = 255;
@@ -209,7 +210,7 @@ fn read_body(body: &[u8]) -> Result<JsonObject, String> {
     if body.is_empty() {
         return Ok(JsonObject::new());
     }
-    serde_json::from_slice(body).map_err(|error| format!("the body must be a JSON object: {error}"))
+    unique::object(body).map_err(|error| format!("the body must be a JSON object: {error}"))
 }
 
 /// `?timeout_ms=`, the only parameter: from 1 ms to an hour.

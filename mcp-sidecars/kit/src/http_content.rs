@@ -20,6 +20,7 @@ use crate::{
     guard::{SharedGuard, Success},
     http::{answer, timeout, with_key},
     problem::Problem,
+    unique,
 };
 
 /// The arguments as a JSON object, in ASCII (`\u` escapes) or UTF-8; without it, none.
@@ -120,7 +121,7 @@ fn read(
             "Tool-Arguments: at most {LONGEST_ARGUMENTS} bytes"
         )));
     }
-    let arguments = serde_json::from_slice(text)
+    let arguments = unique::object(text)
         .map_err(|error| bad(format!("Tool-Arguments: must be a JSON object: {error}")))?;
     let arguments = with_key(guard, &tool, headers, arguments).map_err(bad)?;
     Ok((

@@ -74,6 +74,7 @@ mod record;
 mod schema;
 mod serve;
 mod telemetry;
+mod unique;
 
 pub use auth::{Account, Caller};
 pub use call::{Call, Conversation, Road};

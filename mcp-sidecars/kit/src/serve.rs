@@ -94,8 +94,8 @@ async fn serve<E: ServerHandler>(service: Service<E>, settings: &Settings) -> an
     let termination = termination()?;
     let app = service.router(settings)?;
     let metrics = metrics_router(service.guard.metrics.clone());
-    let listener = listen(settings.listen_addr).await?;
-    let metrics_listener = listen(settings.metrics_addr).await?;
+    let listener = listen("LISTEN_ADDR", settings.listen_addr).await?;
+    let metrics_listener = listen("METRICS_ADDR", settings.metrics_addr).await?;
     let address = listener.local_addr()?;
     tracing::info!(%address, sidecar = service.guard.registry.sidecar, "listening");
     tokio::spawn(async move { axum::serve(metrics_listener, metrics).await });
@@ -135,10 +135,10 @@ async fn until_drained(
     }
 }
 
-async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+async fn listen(variable: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address)
         .await
-        .with_context(|| format!("listen on {address}"))
+        .with_context(|| format!("{variable}: listen on {address}"))
 }
 
 /// SIGTERM or Ctrl-C, listened for from the call on: called before anybody can see us ready, so

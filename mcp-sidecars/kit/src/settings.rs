@@ -160,7 +160,13 @@ impl Settings {
         ];
         for (caller, given, file) in pairs {
             if let Some(given) = secret(given.as_ref(), file.as_deref())? {
-                tokens.allow(&caller, &given)?;
+                let variable = match (&*caller.name, file) {
+                    ("full", None) => "MCP_TOKENS",
+                    ("full", Some(_)) => "MCP_TOKENS_FILE",
+                    (_, None) => "MCP_READ_TOKENS",
+                    (_, Some(_)) => "MCP_READ_TOKENS_FILE",
+                };
+                tokens.allow(&caller, &given).context(variable)?;
             }
         }
         let is_open = self.allow_loopback_without_token && self.listen_addr.ip().is_loopback();
@@ -238,7 +244,13 @@ mod tests {
             ])
             .is_err()
         );
-        assert!(settings(&["x", "--mcp-tokens=short"]).is_err());
+        for (argument, variable) in [
+            ("--mcp-tokens=short", "MCP_TOKENS: a token is too short"),
+            ("--mcp-read-tokens=short", "MCP_READ_TOKENS: a token"),
+        ] {
+            let error = format!("{:#}", settings(&["x", argument]).unwrap_err());
+            assert!(error.starts_with(variable), "{error}");
+        }
         assert!(settings(&["x", "--mcp-tokens=0123456789012345678901234567890123456789"]).is_ok());
     }
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use anyhow::anyhow;
 use mcp_kit::{Call, Metrics, Outgoing, Policy, Provider, Reply, ToolError};
 use reqwest::{Method, Url};
 use secrecy::SecretString;
@@ -132,15 +131,11 @@ impl Client {
 
 /// Slack says in the body whether it worked; the status is 200 either way.
 fn answer<T: DeserializeOwned>(reply: &Reply) -> Result<T, ToolError> {
-    let answer: Value = serde_json::from_slice(&reply.body).map_err(|error| {
-        strange("an answer that is not JSON")
-            .with_cause(anyhow!("status {}: {error}", reply.status))
-    })?;
+    let answer: Value = reply.json()?;
     if answer["ok"] != true {
         return Err(refused(&answer));
     }
-    serde_json::from_value(answer)
-        .map_err(|error| strange("an answer that is not what we know").with_cause(error))
+    reply.json()
 }
 
 /// Not what Slack would send; somebody in between may have answered, so that the outcome is unknown.

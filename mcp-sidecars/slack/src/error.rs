@@ -60,7 +60,12 @@ pub(crate) fn explain(reply: &Reply) -> Option<Value> {
 
 fn details(answer: &Value) -> Value {
     let code = answer["error"].as_str().unwrap_or(UNKNOWN);
-    json!({ "provider_code": code, "provider_message": words(answer) })
+    let mut details = json!({ "provider_code": code });
+    let words = words(answer);
+    if !words.is_empty() {
+        details["provider_message"] = words.into();
+    }
+    details
 }
 
 /// Slack's code in an error made by [`refused`].

@@ -88,7 +88,8 @@ impl Mark {
         arguments: &impl Serialize,
     ) -> Result<Self, ToolError> {
         let account = call.account.as_ref().map_or("", |account| &account.id);
-        let scope = serde_json::to_vec(&(account, call.organization(), tool, key)).map_err(ToolError::internal)?;
+        let scope = serde_json::to_vec(&(account, call.organization(), tool, key))
+            .map_err(ToolError::internal)?;
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&Sha256::digest(scope)[..16]);
         let arguments = serde_json::to_vec(arguments).map_err(ToolError::internal)?;

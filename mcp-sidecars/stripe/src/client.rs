@@ -164,7 +164,7 @@ impl Stripe {
                 "Stripe answered with an object of the other mode; check the key and LIVE_MODE",
             ));
         }
-        serde_json::from_value(value).map_err(ToolError::internal)
+        reply.json()
     }
 }
 

@@ -117,11 +117,11 @@ async fn a_provider_that_fails_is_unavailable() {
 }
 
 #[tokio::test]
-async fn what_is_not_googles_answer_is_a_defect_that_tells_nothing() {
+async fn what_is_not_googles_answer_is_not_shown() {
     let scene = scene(&[]).await;
     scene.misbehave(Garbage, "GET").before(1);
     let error = scene.error("list_events", json!({})).await;
-    assert_eq!(error.code, Code::Internal);
+    assert_eq!(error.code, Code::Unavailable);
     assert!(!error.message.contains("Welcome"));
 }
 

@@ -12,6 +12,24 @@ fn the_committed_list_of_tools_is_current() {
 }
 
 #[tokio::test]
+async fn a_time_that_is_none_is_told_in_plain_words() {
+    let scene = scene(&[]).await;
+    for (tool, arguments) in [
+        ("list_events", json!({ "from": "tomorrow" })),
+        (
+            "free_busy",
+            json!({ "calendars": ["primary"], "from": "tomorrow", "to": "2027-06-12T00:00:00Z" }),
+        ),
+    ] {
+        let error = scene.error(tool, arguments).await;
+        assert_eq!(
+            error.message,
+            "/from: must be a time of RFC 3339 with an offset, such as 2027-06-12T00:00:00Z"
+        );
+    }
+}
+
+#[tokio::test]
 async fn lists_are_narrowed_and_paged() {
     let scene = scene(&[]).await;
     for day in 1..=5 {

@@ -151,13 +151,15 @@ async fn a_token_that_ended_early_is_replaced_once() {
 }
 
 #[tokio::test]
-async fn garbage_is_our_fault_to_find_not_the_callers() {
+async fn garbage_is_not_google() {
     let world = world(&[]).await;
     world.call("search_files", json!({})).await;
     world
         .sandbox
         .misbehave(fault(Misbehaviour::Garbage).on("GET", "/files").times(1));
-    assert_eq!(world.refused("search_files", json!({})).await.0, "INTERNAL");
+    let (code, message, _) = world.refused("search_files", json!({})).await;
+    assert_eq!(code, "UNAVAILABLE");
+    assert!(message.contains("not its interface"), "{message}");
     assert_eq!(
         world.call("search_files", json!({})).await["items"],
         json!([])

@@ -118,6 +118,7 @@ impl Inner {
         // What did not come by then is missing: the failure itself is known.
         let _ = tokio::time::timeout(WORDS_WITHIN, reading).await;
         explain(&Reply {
+            provider: self.gate.name,
             status,
             headers,
             body,
@@ -139,6 +140,7 @@ impl Inner {
             }
         }
         let reply = Reply {
+            provider: self.gate.name,
             status,
             headers,
             body,

@@ -95,6 +95,7 @@ impl Incoming {
         }
         let (status, headers) = (limited.status, std::mem::take(&mut limited.headers));
         Ok(Reply {
+            provider: limited.provider.0.gate.name,
             status,
             headers,
             body,

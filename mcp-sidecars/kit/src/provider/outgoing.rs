@@ -5,7 +5,6 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream::BoxStream};
 use reqwest::{
@@ -19,6 +18,9 @@ use tokio::time::Instant;
 
 use super::gate::Repeat;
 use crate::error::ToolError;
+
+/// When to ask again somebody who is not the provider.
+const STRANGE_RETRY: Duration = Duration::from_secs(5);
 
 /// What is sent. The host is the provider's; path segments are encoded, so that an id cannot leave its place.
 #[derive(Debug, Clone)]
@@ -306,6 +308,8 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 /// What the provider answered, whole.
 #[derive(Debug)]
 pub struct Reply {
+    /// Who answered.
+    pub provider: &'static str,
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
@@ -315,10 +319,16 @@ impl Reply {
     /// The body as JSON.
     ///
     /// # Errors
-    /// INTERNAL if it is not what we expect of this provider.
+    /// UNAVAILABLE if it is not what we expect of this provider: somebody in between may have answered. What a request that
+    /// changes something came to is unknown then.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, ToolError> {
-        serde_json::from_slice(&self.body)
-            .context("the provider's answer is not what we know")
-            .map_err(Into::into)
+        serde_json::from_slice(&self.body).map_err(|error| {
+            let words = format!(
+                "{} answered with something that is not its interface",
+                self.provider
+            );
+            let cause = anyhow::Error::new(error).context(format!("status {}", self.status));
+            ToolError::unavailable(words, STRANGE_RETRY).with_cause(cause)
+        })
     }
 }

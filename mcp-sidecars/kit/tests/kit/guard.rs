@@ -67,7 +67,7 @@ async fn arguments_are_checked_by_schema_and_by_rule() {
             json!({ "text": "a", "organization_id": 1 }),
             "#/organization_id",
         ),
-        (json!({}), "#"),
+        (json!({}), "#/text"),
     ] {
         let failure = client
             .call("write_note", arguments.clone())

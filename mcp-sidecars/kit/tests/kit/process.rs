@@ -163,6 +163,27 @@ async fn it_does_not_start_open_by_mistake() {
     }
 }
 
+#[tokio::test]
+async fn a_port_that_is_taken_is_told_with_its_setting() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    for (argument, other, variable) in [
+        ("--listen-addr", "--metrics-addr", "LISTEN_ADDR"),
+        ("--metrics-addr", "--listen-addr", "METRICS_ADDR"),
+    ] {
+        let mut command = greeter();
+        command.arg("--allow-loopback-without-token");
+        command.args([argument, &address.to_string(), other, "127.0.0.1:0"]);
+        let output = command.output().await.unwrap();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        let wanted = format!("error: {variable}: listen on {address}");
+        assert!(
+            !output.status.success() && error.contains(&wanted),
+            "{error}"
+        );
+    }
+}
+
 fn plain_client() -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().no_proxy().build().unwrap()

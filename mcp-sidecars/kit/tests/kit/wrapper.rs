@@ -37,6 +37,13 @@ async fn errors_are_problem_details_with_the_status_that_fits() {
         ("%ff", "", "{}", 400, "MALFORMED_REQUEST"),
         ("read_note", "", "{", 400, "MALFORMED_REQUEST"),
         ("read_note", "", "[]", 400, "MALFORMED_REQUEST"),
+        (
+            "write_note",
+            "",
+            r#"{"text":"a","text":"b"}"#,
+            400,
+            "MALFORMED_REQUEST",
+        ),
         ("read_note", "?timeout_ms=0", "{}", 400, "MALFORMED_REQUEST"),
         ("read_note", "?x=1", "{}", 400, "MALFORMED_REQUEST"),
         ("read_note", "", r#"{"x":1}"#, 422, "INVALID"),

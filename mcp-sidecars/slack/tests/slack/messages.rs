@@ -133,12 +133,9 @@ async fn the_same_key_of_another_organization_is_another_key() {
         ("first/berta", "a", true),
     ] {
         let caller = mcp_kit::Caller::local().acting_for(behalf).unwrap();
-        let posted = ok(
-            &slack.as_caller(caller),
-            "post_message",
-            message(text, "k"),
-        );
-        assert_eq!(posted.await["replayed"], replayed, "{behalf}");
+        let slack = slack.as_caller(caller);
+        let posted = ok(&slack, "post_message", message(text, "k")).await;
+        assert_eq!(posted["replayed"], replayed, "{behalf}");
     }
     assert_eq!(count(&sandbox, "messages").await, 2);
 }

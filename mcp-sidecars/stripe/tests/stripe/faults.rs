@@ -91,7 +91,7 @@ async fn limits_are_passed_on_with_their_wait() {
 }
 
 #[tokio::test]
-async fn an_expired_key_is_refused_in_words_and_garbage_is_a_defect() {
+async fn an_expired_key_is_refused_in_words_and_garbage_is_not_stripe() {
     let scene = Scene::new().await;
     scene
         .sandbox
@@ -106,10 +106,13 @@ async fn an_expired_key_is_refused_in_words_and_garbage_is_a_defect() {
     scene
         .sandbox
         .misbehave(fault(Misbehaviour::Garbage).times(1));
+    let garbage = scene.refused("get_balance", json!({})).await;
+    assert_eq!(garbage.code, Code::Unavailable);
     assert_eq!(
-        scene.refused("get_balance", json!({})).await.code,
-        Code::Internal
+        garbage.message,
+        "stripe answered with something that is not its interface"
     );
+    assert!(garbage.cause.is_some() && !garbage.is_undone);
 }
 
 #[tokio::test]

@@ -134,7 +134,7 @@ async fn reading_survives_one_bad_answer() {
         .misbehave(Misbehaviour::Garbage)
         .before("GET", MESSAGES);
     let broken = scene.refused("list_messages", json!({})).await;
-    assert_eq!(broken.code, Code::Internal);
+    assert_eq!(broken.code, Code::Unavailable);
 }
 
 #[tokio::test]

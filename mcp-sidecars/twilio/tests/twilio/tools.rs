@@ -302,7 +302,11 @@ async fn wrong_arguments_never_reach_twilio() {
             "#/to",
         ),
         ("send_sms", and(sms("a"), json!({ "body": "" })), "#/body"),
-        ("send_sms", json!({ "to": ADA, "body": "x" }), "#"),
+        (
+            "send_sms",
+            json!({ "to": ADA, "body": "x" }),
+            "#/idempotency_key",
+        ),
         (
             "send_sms",
             and(sms("a"), json!({ "from": "Ada" })),
