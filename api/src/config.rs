@@ -323,7 +323,13 @@ mod tests {
 
     #[test]
     fn of_a_sidecars_tokens_the_first_is_used() -> anyhow::Result<()> {
-        for tokens in ["new", "new\nold\n", "\r\nnew\r\nold", "new,old", " new , old "] {
+        for tokens in [
+            "new",
+            "new\nold\n",
+            "\r\nnew\r\nold",
+            "new,old",
+            " new , old ",
+        ] {
             assert_eq!(
                 first_token(&tokens.into())?.expose_secret(),
                 "new",
