@@ -90,12 +90,26 @@ class Kubernetes(unittest.TestCase):
                         self.assertTrue(entry["name"].endswith("_FILE"))
                         self.assertTrue(entry["value"].startswith("/run/secrets/"))
 
+    def test_a_worker_is_told_no_more_than_it_needs(self):
+        sources = self.pods()["worker"]["spec"]["volumes"][0]["projected"]["sources"]
+        keys = {item["key"] for source in sources for item in source["secret"]["items"]}
+        self.assertEqual(keys, {"database_app_url", "tokens"})
+
+    def test_files_of_secrets_are_where_settings_say(self):
+        for name in ("api", "worker"):
+            spec = self.pods()[name]["spec"]
+            files = {item["path"] for source in spec["volumes"][0]["projected"]["sources"] for item in source["secret"]["items"]}
+            named = {entry["value"].removeprefix("/run/secrets/api/") for entry in spec["containers"][0]["env"] if entry["name"].endswith("_FILE")}
+            self.assertEqual(named, files)
+
     def test_every_secret_that_a_pod_mounts_is_documented(self):
         documented = (ROOT / "deploy/kubernetes/README.md").read_text()
         for pod in self.pods().values():
             for volume in pod["spec"]["volumes"]:
+                named = [source["secret"]["name"] for source in volume.get("projected", {}).get("sources", [])]
                 if "secret" in volume and not volume["secret"].get("optional"):
-                    name = volume["secret"]["secretName"]
+                    named.append(volume["secret"]["secretName"])
+                for name in named:
                     self.assertIn("mcp-<sidecar>" if name.startswith("mcp-") else f"`{name}`", documented)
 
     def test_networks_are_those_of_the_compose_files(self):

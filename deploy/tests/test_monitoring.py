@@ -52,6 +52,11 @@ class Rules(unittest.TestCase):
             named = path.read_text().split("\n")[0].removeprefix("# ").split(", ")
             self.assertLessEqual(set(named), set(ALERTS), path.name)
 
+    def test_every_alert_is_in_the_table_of_operations(self):
+        table = (ROOT / "docs/operations.md").read_text()
+        for name in ALERTS:
+            self.assertRegex(table, rf"\b{name}\b")
+
 
 class Queries(unittest.TestCase):
     def setUp(self):
