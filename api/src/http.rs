@@ -24,7 +24,7 @@ use crate::{
     problem::{self, Problem},
     rate_limit, reference,
     state::App,
-    venues, work,
+    unread, venues, work,
 };
 
 /// Every route of the API, each a line or two in its slice.
@@ -76,6 +76,7 @@ pub fn app(app: App) -> Router {
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         ))
+        .layer(from_fn(unread::read_the_rest))
         .layer(from_fn_with_state(app.clone(), observe))
         .with_state(app)
 }

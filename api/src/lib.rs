@@ -33,5 +33,6 @@ pub mod strict;
 pub mod telemetry;
 pub mod text;
 pub mod tls;
+pub mod unread;
 pub mod venues;
 pub mod work;

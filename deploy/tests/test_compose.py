@@ -117,8 +117,10 @@ class Production(unittest.TestCase):
     def test_pools_fit_into_postgres_while_twice_the_replicas_run(self):
         command = self.services["postgres"]["command"]
         most = int(next(word for word in command if word.startswith("max_connections=")).split("=")[1])
-        api = self.services["api"]
-        pools = 2 * api["deploy"]["replicas"] * int(api["environment"]["DATABASE_CONNECTIONS"])
+        pools = 0
+        for name in ("api", "worker"):
+            service = self.services[name]
+            pools += 2 * service["deploy"]["replicas"] * int(service["environment"]["DATABASE_CONNECTIONS"])
         # The reporting role may have 20, the exporter 5, a backup 3, Postgres keeps 3 for itself.
         self.assertLessEqual(pools + 20 + 5 + 3 + 3, most)
 
@@ -129,8 +131,23 @@ class Production(unittest.TestCase):
                     delay = int(service["environment"].get("DRAIN_DELAY", 0))
                     self.assertGreaterEqual(int(service["stop_grace_period"].rstrip("s")), delay + 20 + 5)
 
-    def test_three_replicas_of_the_api(self):
-        self.assertEqual(self.services["api"]["deploy"]["replicas"], 3)
+    def test_one_replica_may_go_away(self):
+        replicas = {name: service["deploy"].get("replicas", 1) for name, service in self.services.items()}
+        self.assertEqual({name: count for name, count in replicas.items() if count > 1}, {"api": 3, "worker": 2})
+
+    def test_the_api_calls_sidecars_with_the_token_that_they_take(self):
+        for name in ("api", "worker"):
+            environment = self.services[name]["environment"]
+            host, port = environment["POSTGRES_SIDECAR_URL"].removeprefix("http://").split(":")
+            sidecar = self.services[host]
+            self.assertIn(host, sidecar["environment"]["ALLOWED_HOSTS"].split(","))
+            self.assertEqual(port, "3000")
+            given = environment["POSTGRES_SIDECAR_TOKEN_FILE"].removeprefix("/run/secrets/")
+            self.assertIn({"source": given, "target": "mcp_tokens"}, sidecar["secrets"])
+            self.assertIn(given, self.services[name]["secrets"])
+
+    def test_a_worker_is_told_no_more_than_it_needs(self):
+        self.assertEqual(set(self.services["worker"]["secrets"]), {"database_app_url", "mcp_postgres_tokens"})
 
 
 class Files(unittest.TestCase):

@@ -208,6 +208,10 @@ class BeforeTheApi(unittest.TestCase):
             with self.subTest(path=path):
                 self.assertEqual(status(self.nginx.get(path)), expected)
 
+    def test_a_large_body_that_nobody_reads_costs_no_answer(self):
+        for _ in range(20):
+            self.assertEqual(status(self.nginx.get("/v1/venues/import", "POST", body=b"x" * 9_000_000)), 401)
+
     def test_what_is_no_http_gets_a_problem_or_nothing(self):
         for request in MALFORMED:
             with self.subTest(request=request[:60]):

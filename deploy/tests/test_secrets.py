@@ -75,6 +75,19 @@ class Secrets(unittest.TestCase):
                 self.assertEqual(refused.returncode, 1)
                 self.assertIn(words, refused.stderr)
 
+    def test_of_two_tokens_while_one_is_rotated_each_is_checked(self):
+        old = (self.folder / "mcp_postgres_tokens").read_text()
+        new = "0123456789abcdef" * 4 + "\n"
+        self.put("mcp_postgres_tokens", new + old)
+        self.assertEqual(check(self.folder).returncode, 0, check(self.folder).stderr)
+        other = (self.folder / "mcp_slack_tokens").read_text()
+        for tokens, words in (("short\n" + old, "shorter than 32"), (new + "short\n", "shorter than 32"), (new + other, "is the same")):
+            with self.subTest(tokens=words):
+                self.put("mcp_postgres_tokens", tokens)
+                refused = check(self.folder)
+                self.assertEqual(refused.returncode, 1)
+                self.assertIn(words, refused.stderr)
+
     def test_no_secret_is_shown(self):
         self.put("mcp_stripe_tokens", "example-" + "canary" * 6)
         self.assertNotIn("canary", check(self.folder).stderr + check(self.folder).stdout)

@@ -101,9 +101,11 @@ impl Pool {
                 RETRY,
             ));
         };
-        let mut lent = self.session().await?;
-        lent._share = Some(share);
-        Ok(lent)
+        let lent = self.session().await?;
+        Ok(Lent {
+            _share: Some(share),
+            ..lent
+        })
     }
 
     fn share_of(&self, organization: Uuid) -> Arc<Semaphore> {
