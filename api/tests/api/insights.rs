@@ -263,7 +263,7 @@ async fn a_fault_says_where_it_is_and_what_helps(pool: PgPool) {
     for (sql, words) in [
         (
             "select 1 from events where foo = 1",
-            "(at character 29); GET /v1/insights/views shows",
+            "(at character 28); GET /v1/insights/views shows",
         ),
         ("select 1; select 2", "one statement at a time"),
         ("delete from events", "nothing that changes data"),
