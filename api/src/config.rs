@@ -8,6 +8,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
+mod sidecars;
+pub use sidecars::{Place, Sidecars};
+
 /// The event API of Event Planner.
 #[derive(Debug, Parser)]
 #[command(name = "event-planner-api", version, max_term_width = 100)]
@@ -133,20 +136,6 @@ pub struct Serve {
     pub drain_timeout: Duration,
 }
 
-/// Where the sidecars are; one that is not set is not used, and what needs it says so.
-#[derive(Debug, Clone, Default, Args)]
-pub struct Sidecars {
-    /// Address of the Postgres sidecar, for insights; e.g. `http://postgres-sidecar:8100`.
-    #[arg(long, env)]
-    pub postgres_sidecar_url: Option<String>,
-    /// Its token.
-    #[arg(long, env, hide_env_values = true)]
-    pub postgres_sidecar_token: Option<SecretString>,
-    /// File that holds it instead, as the sidecar reads it: the first counts, while a new one takes the place of an old one.
-    #[arg(long, env)]
-    pub postgres_sidecar_token_file: Option<PathBuf>,
-}
-
 #[derive(Debug, Clone, Args)]
 pub struct Worker {
     /// `LISTEN_ADDR` answers `/health` and `/ready` only.
@@ -252,26 +241,6 @@ impl Serve {
     }
 }
 
-impl Sidecars {
-    pub fn postgres_token(&self) -> anyhow::Result<Option<SecretString>> {
-        let tokens = secret(
-            self.postgres_sidecar_token.as_ref(),
-            self.postgres_sidecar_token_file.as_ref(),
-        )?;
-        tokens.as_ref().map(first_token).transpose()
-    }
-}
-
-/// The first of several tokens, between white space or commas: how a sidecar lists those that it takes, newest first.
-fn first_token(tokens: &SecretString) -> anyhow::Result<SecretString> {
-    let separates = |letter: char| letter == ',' || letter.is_whitespace();
-    let mut tokens = tokens.expose_secret().split(separates);
-    let first = tokens.find(|token| !token.is_empty());
-    first
-        .map(SecretString::from)
-        .context("POSTGRES_SIDECAR_TOKEN (or its file) holds no token")
-}
-
 fn refuse_weak(token: &str) -> anyhow::Result<()> {
     let telling = [
         "example", "change", "secret", "token", "password", "test", "dev-",
@@ -319,25 +288,6 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn of_a_sidecars_tokens_the_first_is_used() -> anyhow::Result<()> {
-        for tokens in [
-            "new",
-            "new\nold\n",
-            "\r\nnew\r\nold",
-            "new,old",
-            " new , old ",
-        ] {
-            assert_eq!(
-                first_token(&tokens.into())?.expose_secret(),
-                "new",
-                "{tokens:?}"
-            );
-        }
-        assert!(first_token(&" \n,".into()).is_err());
-        Ok(())
     }
 
     #[test]

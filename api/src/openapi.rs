@@ -136,6 +136,9 @@ fn describe(method: &str, operation: &mut Operation) {
     if operation.request_body.is_some() {
         statuses.extend([413, 415]);
     }
+    if operation.tags.iter().flatten().any(|tag| tag == "insights") {
+        statuses.push(501);
+    }
     let responses = &mut operation.responses.responses;
     for status in statuses {
         responses

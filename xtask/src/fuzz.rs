@@ -14,6 +14,8 @@ use crate::throw_away::ThrowAway;
 use crate::{api_command, cargo, http, packages, paths, ports, postgres, process, redis, secrets};
 
 const API: &str = "event-planner-api";
+/// Insights asks through it: without it half of their operations answer 501 only.
+const POSTGRES_SIDECAR: &str = "event-planner-mcp-postgres";
 const DATABASE: &str = "fuzz";
 const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 /// Operations that can end the rights of the key that the requests carry.
@@ -44,52 +46,13 @@ impl Fuzz {
     /// Fails when an answer is not as it should be.
     pub(crate) fn run(&self, checkout: &Path) -> anyhow::Result<ExitCode> {
         let tool = schemathesis(checkout)?;
-        cargo::build(checkout, &[API], false)?;
+        cargo::build(checkout, &[API, POSTGRES_SIDECAR], false)?;
         let mut servers = ThrowAway::new(checkout)?;
-        let database = servers.start_postgres(checkout)?;
-        postgres::create_database(database, DATABASE)?;
-        let redis = servers.start_redis(checkout)?;
-        let folder = servers.folder().to_owned();
-        let key = secrets::remembered(&folder, "demo-api-key", "epk_")?;
-        let port = ports::remembered(&folder, "api")?;
-        let metrics_port = ports::remembered(&folder, "api-metrics")?;
-        let program = cargo::Workspace::read(checkout)?
-            .target()?
-            .join("debug")
-            .join(API);
-        let owner = postgres::superuser_url(database, DATABASE);
-        let app = owner.replacen("postgres@", "event_planner_app@", 1);
-
-        api_command::run(&program, "migrate", &[("DATABASE_OWNER_URL", &owner)])?;
-        api_command::run(
-            &program,
-            "seed",
-            &[("DATABASE_URL", &app), ("DEMO_API_KEY", &key)],
-        )?;
-        let mut command = Command::new(&program);
-        command
-            .arg("serve")
-            .env("DATABASE_URL", &app)
-            .env("REDIS_URL", redis::url(redis))
-            .env("LISTEN_ADDR", format!("127.0.0.1:{port}"))
-            .env("METRICS_ADDR", format!("127.0.0.1:{metrics_port}"))
-            .env("PUBLIC_BASE_URL", format!("http://127.0.0.1:{port}"))
-            .env("RATE_LIMIT", "1000000")
-            .env("LOG_FILTER", "error")
-            .env("LOG_FORMAT", "text");
-        servers.stack().start(Program {
-            name: "api",
-            command,
-            stop: StopSignal::Term,
-            patience: PATIENCE,
-            mark: program.display().to_string(),
-        })?;
-        servers
-            .stack()
-            .wait_for("api", PATIENCE, || http::answers_ok(port, "/ready"))?;
+        let key = secrets::remembered(servers.folder(), "demo-api-key", "epk_")?;
+        let port = start_api(checkout, &mut servers, &key)?;
         // Last what may take the caller's own rights away.
         for option in ["--exclude-operation-id", "--include-operation-id"] {
-            let mut command = self.command(&tool, checkout, &folder, port, &key)?;
+            let mut command = self.command(&tool, checkout, servers.folder(), port, &key)?;
             command.args(
                 SELF_DESTRUCTIVE
                     .iter()
@@ -150,6 +113,66 @@ impl Fuzz {
             .arg(format!("http://127.0.0.1:{port}/openapi.json"));
         Ok(command)
     }
+}
+
+/// Starts the API with a demo organization and the sidecar that insights need, and answers its port.
+fn start_api(checkout: &Path, servers: &mut ThrowAway, key: &str) -> anyhow::Result<u16> {
+    let database = servers.start_postgres(checkout)?;
+    postgres::create_database(database, DATABASE)?;
+    let redis = servers.start_redis(checkout)?;
+    let programs = cargo::Workspace::read(checkout)?.target()?.join("debug");
+    let program = programs.join(API);
+    let owner = postgres::superuser_url(database, DATABASE);
+    let as_role = |role: &str| owner.replacen("postgres@", &format!("{role}@"), 1);
+    let app = as_role("event_planner_app");
+    api_command::run(&program, "migrate", &[("DATABASE_OWNER_URL", &owner)])?;
+    api_command::run(
+        &program,
+        "seed",
+        &[("DATABASE_URL", &app), ("DEMO_API_KEY", key)],
+    )?;
+    let token = secrets::remembered(servers.folder(), "sidecar-token", "")?;
+    let mut sidecar = Command::new(programs.join(POSTGRES_SIDECAR));
+    sidecar
+        .env("DATABASE_URL", as_role("event_planner_reporting"))
+        .env("MCP_TOKENS", &token);
+    let sidecar = start(servers, "mcp-postgres", sidecar)?;
+    let mut api = Command::new(&program);
+    api.arg("serve")
+        .env("DATABASE_URL", &app)
+        .env("REDIS_URL", redis::url(redis))
+        .env(
+            "POSTGRES_SIDECAR_URL",
+            format!("http://127.0.0.1:{sidecar}"),
+        )
+        .env("POSTGRES_SIDECAR_TOKEN", &token)
+        .env("RATE_LIMIT", "1000000")
+        .env("INSIGHTS_RATE_LIMIT", "1000000");
+    start(servers, "api", api)
+}
+
+/// Starts one of our servers on a free port, and answers that port when it is ready.
+fn start(servers: &mut ThrowAway, name: &'static str, mut command: Command) -> anyhow::Result<u16> {
+    let port = ports::remembered(servers.folder(), name)?;
+    let metrics_port = ports::remembered(servers.folder(), &format!("{name}-metrics"))?;
+    command
+        .env("LISTEN_ADDR", format!("127.0.0.1:{port}"))
+        .env("METRICS_ADDR", format!("127.0.0.1:{metrics_port}"))
+        .env("PUBLIC_BASE_URL", format!("http://127.0.0.1:{port}"))
+        .env("LOG_FILTER", "error")
+        .env("LOG_FORMAT", "text");
+    let mark = command.get_program().to_string_lossy().into_owned();
+    servers.stack().start(Program {
+        name,
+        command,
+        stop: StopSignal::Term,
+        patience: PATIENCE,
+        mark,
+    })?;
+    servers
+        .stack()
+        .wait_for(name, PATIENCE, || http::answers_ok(port, "/ready"))?;
+    Ok(port)
 }
 
 /// The program, fetched once into the cache.

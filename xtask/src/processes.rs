@@ -41,6 +41,11 @@ pub(crate) struct Settings<'a> {
 pub(crate) const SANDBOX: &str = "sandbox";
 const POSTGRES_SIDECAR: &str = "mcp-postgres";
 
+/// Those that the API calls: `mcp-<name>` here, `<NAME>_SIDECAR_URL` there.
+const SIDECARS: [&str; 6] = [
+    "postgres", "gdrive", "slack", "calendar", "stripe", "twilio",
+];
+
 /// Started in this order, each after the one before is ready.
 pub(crate) const PROCESSES: &[Process] = &[
     Process {
@@ -122,9 +127,13 @@ fn api(settings: &Settings) -> Environment {
         ("REDIS_URL", &settings.servers.redis),
         ("PUBLIC_BASE_URL", url),
         ("SERVICE_AUTH_TOKEN", settings.service_auth_token),
-        ("POSTGRES_SIDECAR_URL", &settings.urls[POSTGRES_SIDECAR]),
-        ("POSTGRES_SIDECAR_TOKEN", settings.sidecar_token),
     ]));
+    for sidecar in SIDECARS {
+        let setting = |what| format!("{}_SIDECAR_{what}", sidecar.to_uppercase());
+        let url = settings.urls[format!("mcp-{sidecar}").as_str()].clone();
+        environment.push((setting("URL"), url));
+        environment.push((setting("TOKEN"), settings.sidecar_token.to_owned()));
+    }
     environment
 }
 

@@ -3,7 +3,10 @@
 use csv::{Position, ReaderBuilder, StringRecord};
 
 use super::cells::Column;
-use crate::problem::{FieldError, Problem, kinds};
+use crate::{
+    problem::{FieldError, Problem, kinds},
+    strict,
+};
 
 /// The most rows of one import.
 pub const MAX_ROWS: usize = 10_000;
@@ -181,11 +184,7 @@ fn offset(position: &Position) -> usize {
 }
 
 fn at(column: &str, code: &'static str, detail: String) -> FieldError {
-    FieldError::new(
-        &format!("/{}", column.replace('~', "~0").replace('/', "~1")),
-        code,
-        detail,
-    )
+    FieldError::new(&format!("/{}", strict::escape(column)), code, detail)
 }
 
 #[expect(

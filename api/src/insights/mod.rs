@@ -35,7 +35,7 @@ const AT_ONCE: usize = 4;
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(list_views))
+        .routes(routes!(get_views))
         .routes(routes!(run_query))
         .merge(saved::routes())
 }
@@ -79,10 +79,10 @@ fn sql_length(sql: &str) -> Result<(), ValidationError> {
     Err(ValidationError::new("length").with_message(message.into()))
 }
 
-/// List the reporting views with their columns: what a query can ask about.
+/// Get the reporting views with their columns: what a query can ask about.
 #[utoipa::path(get, path = "/v1/insights/views", tag = "insights",
     responses((status = 200, description = "The views.", body = Views)))]
-async fn list_views(
+async fn get_views(
     State(app): State<App>,
     access: Access<ReadInsights>,
 ) -> Result<Answer, Problem> {

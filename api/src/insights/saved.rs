@@ -1,11 +1,11 @@
 //! Saved queries: questions that are asked again, with parameters by name.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use axum::{extract::State, http::HeaderMap, response::Response};
 use jiff_sqlx::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use sqlx::types::Json as Jsonb;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -20,6 +20,7 @@ use crate::{
     problem::{FieldError, OnConstraint, Problem, kinds},
     sidecars::postgres::QueryResult,
     state::App,
+    strict,
     work::Answer,
 };
 
@@ -99,7 +100,7 @@ pub struct QueryParameter {
 pub struct SavedQueryRun {
     /// A value for each parameter by name; null is SQL's null.
     #[serde(default)]
-    pub parameters: Map<String, Value>,
+    pub parameters: BTreeMap<String, Value>,
     /// Rows at most.
     #[validate(range(min = 1, max = 1000))]
     #[schema(minimum = 1, maximum = 1000, default = 100)]
@@ -242,7 +243,7 @@ async fn run_saved_query(
 /// The values in the order of the parameters.
 fn values(
     parameters: &[QueryParameter],
-    mut given: Map<String, Value>,
+    mut given: BTreeMap<String, Value>,
 ) -> Result<Vec<Value>, Problem> {
     let mut values = Vec::with_capacity(parameters.len());
     let mut faults = Vec::new();
@@ -291,9 +292,8 @@ fn by_name(problem: Problem, parameters: &[QueryParameter]) -> Problem {
     Problem::Invalid(faults)
 }
 
-/// RFC 6901 escapes `~` and `/`.
 fn pointer(name: &str) -> String {
-    format!("/parameters/{}", name.replace('~', "~0").replace('/', "~1"))
+    format!("/parameters/{}", strict::escape(name))
 }
 
 fn distinct_names(parameters: &[QueryParameter]) -> Result<(), ValidationError> {

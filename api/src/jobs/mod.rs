@@ -7,9 +7,15 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
+use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::{problem::Problem, state::App, work::Work};
+use crate::{
+    problem::Problem,
+    sidecars::{Errand, SidecarError},
+    state::App,
+    work::Work,
+};
 
 mod dead_letters;
 mod handlers;
@@ -64,6 +70,18 @@ impl Job {
         self.id.to_string()
     }
 
+    /// A call of a sidecar as part of this job, for one effect of it.
+    pub fn errand(&self, timeout: Duration) -> Errand {
+        Errand {
+            organization_id: self.organization_id,
+            member_id: None,
+            request_id: self.request_id.clone(),
+            idempotency_key: self.idempotency_key(),
+            account: None,
+            deadline: Instant::now() + timeout,
+        }
+    }
+
     /// Ends the job in the transaction of what it did: `work` then commits both or neither.
     pub async fn settle(&self, work: &mut Work) -> Result<Done, Failure> {
         if queries::settle(work, self).await? {
@@ -104,6 +122,22 @@ pub enum Failure {
 impl From<sqlx::Error> for Failure {
     fn from(error: sqlx::Error) -> Self {
         Problem::from(error).into()
+    }
+}
+
+/// A provider that is away holds up its lane, and no attempt is lost; one that says no is not asked again.
+impl From<SidecarError> for Failure {
+    fn from(error: SidecarError) -> Self {
+        match error {
+            SidecarError::Refused(refusal) => Self::Fatal(refusal.message),
+            SidecarError::Problem(problem) => match *problem {
+                Problem::Sidecar(_, error, after) => Self::Away {
+                    error,
+                    after: after.map(Duration::from_secs),
+                },
+                problem => problem.into(),
+            },
+        }
     }
 }
 

@@ -6,10 +6,10 @@ pub mod postgres;
 
 use std::time::Duration;
 
-use mcp_kit::{Client, Policy, Request};
-use secrecy::SecretString;
+use mcp_kit::{Account, Client, Policy, Request};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::{access::Access, config, problem::kinds};
 
@@ -24,10 +24,15 @@ const LONGEST_CALL: Duration = Duration::from_mins(5);
 const LONGEST_READ: Duration = Duration::from_secs(5);
 const AT_ONCE: usize = 64;
 
-/// All sidecars. To add one: its settings in `config.rs`, a file here, a line in each place below.
-#[derive(Debug, Default)]
+/// All sidecars. To add one: its settings in `config/sidecars.rs`, a line in each place below.
+#[derive(Debug)]
 pub struct Sidecars {
     pub postgres: Postgres,
+    pub gdrive: Sidecar,
+    pub slack: Sidecar,
+    pub calendar: Sidecar,
+    pub stripe: Sidecar,
+    pub twilio: Sidecar,
 }
 
 impl Sidecars {
@@ -39,33 +44,59 @@ impl Sidecars {
         config: &config::Sidecars,
         metrics: &mcp_kit::Metrics,
     ) -> anyhow::Result<Self> {
-        let sidecar = |name, url: &Option<String>, token| {
-            let url = url.as_deref().filter(|url| !url.is_empty());
-            Sidecar::new(name, url, token, metrics)
-        };
+        let sidecar = |name, place: config::Place<'_>| Sidecar::new(name, place, metrics);
         Ok(Self {
-            postgres: Postgres(sidecar(
-                "postgres_sidecar",
-                &config.postgres_sidecar_url,
-                config.postgres_token()?,
-            )?),
+            postgres: Postgres(sidecar("postgres_sidecar", config.postgres()?)?),
+            gdrive: sidecar("gdrive_sidecar", config.gdrive()?)?,
+            slack: sidecar("slack_sidecar", config.slack()?)?,
+            calendar: sidecar("calendar_sidecar", config.calendar()?)?,
+            stripe: sidecar("stripe_sidecar", config.stripe()?)?,
+            twilio: sidecar("twilio_sidecar", config.twilio()?)?,
         })
+    }
+}
+
+impl Default for Sidecars {
+    fn default() -> Self {
+        let unset = |name| Sidecar { name, client: None };
+        Self {
+            postgres: Postgres(unset("postgres_sidecar")),
+            gdrive: unset("gdrive_sidecar"),
+            slack: unset("slack_sidecar"),
+            calendar: unset("calendar_sidecar"),
+            stripe: unset("stripe_sidecar"),
+            twilio: unset("twilio_sidecar"),
+        }
     }
 }
 
 /// One sidecar, whether it is set or not.
 #[derive(Debug)]
-struct Sidecar {
+pub struct Sidecar {
     /// As in metrics, and in the name of its settings.
     name: &'static str,
     client: Option<Client>,
 }
 
+/// A call on behalf of an organization that no request waits for: a job's. Its key is the same in every attempt.
+#[derive(Debug, Clone)]
+pub struct Errand {
+    pub organization_id: Uuid,
+    /// Who asked for it, for the sidecar's audit line.
+    pub member_id: Option<Uuid>,
+    /// Of the request that asked for it.
+    pub request_id: Option<String>,
+    /// Unique for this effect: the tool has it once, however often it is asked.
+    pub idempotency_key: String,
+    /// The organization's own account with the provider; without one, the sidecar's credentials.
+    pub account: Option<Account>,
+    pub deadline: Instant,
+}
+
 impl Sidecar {
     fn new(
         name: &'static str,
-        url: Option<&str>,
-        token: Option<SecretString>,
+        place: config::Place<'_>,
         metrics: &mcp_kit::Metrics,
     ) -> anyhow::Result<Self> {
         let policy = Policy {
@@ -73,6 +104,7 @@ impl Sidecar {
             at_once: AT_ONCE,
             ..Policy::default()
         };
+        let config::Place { url, token } = place;
         let client = url.map(|url| Client::http(name, url, token, policy, metrics));
         Ok(Self {
             name,
@@ -80,8 +112,40 @@ impl Sidecar {
         })
     }
 
-    fn unset(name: &'static str) -> Self {
-        Self { name, client: None }
+    /// Whether this installation has it.
+    pub fn is_set(&self) -> bool {
+        self.client.is_some()
+    }
+
+    /// Calls a tool that changes something, once for the errand's key.
+    pub async fn run<T: DeserializeOwned>(
+        &self,
+        errand: &Errand,
+        tool: &str,
+        arguments: &impl Serialize,
+    ) -> Result<T, SidecarError> {
+        let request = errand.request(tool, arguments);
+        self.send(
+            request.map(|request| request.with_idempotency_key(&errand.idempotency_key)),
+            errand.request_id.as_deref().unwrap_or_default(),
+        )
+        .await
+    }
+
+    /// Calls a tool that takes no key because asking again does no harm: it reads, or it does the same thing each time, as
+    /// `trash_file` does.
+    pub async fn ask<T: DeserializeOwned>(
+        &self,
+        errand: &Errand,
+        tool: &str,
+        arguments: &impl Serialize,
+    ) -> Result<T, SidecarError> {
+        let request = errand.request(tool, arguments);
+        self.send(
+            request.map(Request::read_only),
+            errand.request_id.as_deref().unwrap_or_default(),
+        )
+        .await
     }
 
     /// Calls a tool that changes nothing, for the member behind `access`.
@@ -91,20 +155,43 @@ impl Sidecar {
         tool: &'static str,
         arguments: &impl Serialize,
     ) -> Result<T, SidecarError> {
+        let call = request(access, tool, arguments).map(|mut request| {
+            request.deadline = request.deadline.min(Instant::now() + LONGEST_READ);
+            request.read_only()
+        });
+        self.send(call, &access.arrival.request_id).await
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        request: Result<Request, mcp_kit::ToolError>,
+        request_id: &str,
+    ) -> Result<T, SidecarError> {
         let client = self.client.as_ref().ok_or_else(|| {
             let setting = format!("{}_url", self.name).to_uppercase();
             let detail = format!("set {setting} to the address of that sidecar");
             SidecarError::problem(&kinds::SIDECAR_NOT_CONFIGURED, detail, None)
         })?;
-        let call = request(access, tool, arguments).map(|mut request| {
-            request.deadline = request.deadline.min(Instant::now() + LONGEST_READ);
-            request.read_only()
-        });
-        let answer = match call {
+        let answer = match request {
             Ok(request) => client.call_as(&request).await,
             Err(error) => Err(error),
         };
-        answer.map_err(|error| SidecarError::of(error, self.name, &access.arrival.request_id))
+        answer.map_err(|error| SidecarError::of(error, self.name, request_id))
+    }
+}
+
+impl Errand {
+    fn request(
+        &self,
+        tool: &str,
+        arguments: &impl Serialize,
+    ) -> Result<Request, mcp_kit::ToolError> {
+        let mut request = Request::new(tool, arguments, self.deadline)?;
+        let member = self.member_id.unwrap_or_default();
+        request.on_behalf_of = Some(format!("{}/{member}", self.organization_id).into());
+        request.request_id = self.request_id.as_deref().map(Into::into);
+        request.account.clone_from(&self.account);
+        Ok(request)
     }
 }
 

@@ -69,12 +69,6 @@ struct TableList {
     tables: Vec<Table>,
 }
 
-impl Default for Postgres {
-    fn default() -> Self {
-        Self(Sidecar::unset("postgres_sidecar"))
-    }
-}
-
 impl Postgres {
     /// The tables that can be queried.
     pub async fn list_tables<P>(&self, access: &Access<P>) -> Result<Vec<Table>, SidecarError> {

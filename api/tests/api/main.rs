@@ -20,6 +20,7 @@ mod jobs;
 mod openapi;
 mod permissions;
 mod plans;
+mod providers;
 mod queries;
 mod scene;
 mod sidecars;

@@ -11,14 +11,14 @@ use event_planner_api::{
     access::{self, Access, Arrival, ReadEvents},
     config,
     problem::{self, Problem},
-    sidecars::{Postgres, SidecarError, Sidecars, postgres::QueryResult},
+    sidecars::{Errand, Postgres, SidecarError, Sidecars, postgres::QueryResult},
 };
 use mcp_kit::{Call, Metrics, Sidecar, Tool, ToolError, Tools, testing};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 
-use crate::support::TestApp;
+use crate::{providers, support::TestApp};
 
 const TOKEN: &str = "4kPz7QvW1xYbN8sLr2TfHc6JmUaGd9Ei-sidecar";
 
@@ -71,7 +71,7 @@ fn sidecars(address: Option<SocketAddr>, metrics: &Metrics) -> Sidecars {
     let config = config::Sidecars {
         postgres_sidecar_url: address.map(|address| format!("http://{address}")),
         postgres_sidecar_token: Some(TOKEN.into()),
-        postgres_sidecar_token_file: None,
+        ..config::Sidecars::default()
     };
     Sidecars::from_config(&config, metrics).unwrap()
 }
@@ -230,4 +230,56 @@ async fn a_token_that_is_not_taken_is_an_internal_error(pool: PgPool) {
         (answer.status, &answer.body["code"]),
         (500, &json!("internal"))
     );
+}
+
+#[sqlx::test]
+async fn an_errand_has_its_effect_once_however_often_it_is_run(pool: PgPool) {
+    let (app, sandbox) = TestApp::with_providers(pool).await;
+    let sidecars = &app.app.sidecars;
+    let errand = Errand {
+        organization_id: app.organization_id,
+        member_id: Some(app.owner_id),
+        request_id: None,
+        idempotency_key: "an-errand".into(),
+        account: None,
+        deadline: tokio::time::Instant::now() + SECONDS,
+    };
+    let event = json!({
+        "title": "Offsite", "start": "2027-05-03T09:00:00", "end": "2027-05-03T17:00:00", "time_zone": "Europe/Lisbon",
+    });
+    for _ in 0..2 {
+        let message = json!({ "channel": "#events", "text": "Booked" });
+        let _: Value = sidecars
+            .slack
+            .run(&errand, "post_message", &message)
+            .await
+            .unwrap();
+        let folder = json!({ "name": "Offsite" });
+        let _: Value = sidecars
+            .gdrive
+            .run(&errand, "create_folder", &folder)
+            .await
+            .unwrap();
+        let _: Value = sidecars
+            .calendar
+            .run(&errand, "create_event", &event)
+            .await
+            .unwrap();
+        let text = json!({ "to": "+14155550100", "body": "Booked" });
+        let _: Value = sidecars
+            .twilio
+            .run(&errand, "send_sms", &text)
+            .await
+            .unwrap();
+        let customer = json!({ "name": "Ada", "email": "ada@example.com" });
+        let _: Value = sidecars
+            .stripe
+            .run(&errand, "create_customer", &customer)
+            .await
+            .unwrap();
+    }
+    let counts = providers::counts(&sandbox).await;
+    assert_eq!(counts["slack"]["messages"], 1, "{counts}");
+    assert_eq!(counts["twilio"]["messages"], 1, "{counts}");
+    assert_eq!(counts["stripe"]["customers"], 1, "{counts}");
 }

@@ -26,6 +26,7 @@ use event_planner_api::{
     work::Work,
 };
 use event_planner_mcp_postgres::PostgresSettings;
+use event_planner_sandbox::Sandbox;
 use http_body_util::BodyExt;
 use serde_json::Value;
 use sqlx::{PgPool, postgres::PgPoolOptions};
@@ -33,6 +34,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;
 use uuid::Uuid;
+
+use crate::providers;
 
 pub const SERVICE_TOKEN: &str = "4kPz7QvW1xYbN8sLr2TfHc6JmUaGd9Ei";
 /// Friday, 15 January 2027, noon UTC.
@@ -69,8 +72,24 @@ impl TestApp {
         Self::with_quota(pool, 1_000_000, change).await
     }
 
+    /// With the sandbox in place of Google, Slack, Stripe and Twilio, and their sidecars.
+    pub async fn with_providers(pool: PgPool) -> (Self, Sandbox) {
+        let (sandbox, sidecars) = providers::start().await;
+        let app = Self::assemble(pool, 1_000_000, sidecars, |_| {}).await;
+        (app, sandbox)
+    }
+
     /// With a rate limit of `quota` requests a minute.
     pub async fn with_quota(pool: PgPool, quota: u32, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::assemble(pool, quota, config::Sidecars::default(), change).await
+    }
+
+    async fn assemble(
+        pool: PgPool,
+        quota: u32,
+        sidecars: config::Sidecars,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
         let now: jiff::Timestamp = NOW.parse().unwrap();
         let clock = Arc::new(AtomicI64::new(now.as_microsecond()));
         let mut settings = Settings {
@@ -86,7 +105,7 @@ impl TestApp {
         let service_token = SERVICE_TOKEN.to_owned().into();
         let limiter = rate_limiter(quota);
         let metrics = Metrics::new().unwrap();
-        let (sidecars, sidecar) = sidecars(&pool, &metrics).await;
+        let (sidecars, sidecar) = with_postgres(&pool, sidecars, &metrics).await;
         let app = App::new(State {
             db: application_pool(&pool).await,
             clock: Clock::Fixed(clock.clone()),
@@ -330,7 +349,11 @@ async fn application_pool(pool: &PgPool) -> PgPool {
 }
 
 /// The real Postgres sidecar over a socket, in this process; it connects when it is first asked.
-async fn sidecars(pool: &PgPool, metrics: &Metrics) -> (Sidecars, DropGuard) {
+async fn with_postgres(
+    pool: &PgPool,
+    others: config::Sidecars,
+    metrics: &Metrics,
+) -> (Sidecars, DropGuard) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let options = pool.connect_options();
@@ -363,7 +386,7 @@ async fn sidecars(pool: &PgPool, metrics: &Metrics) -> (Sidecars, DropGuard) {
     let config = config::Sidecars {
         postgres_sidecar_url: Some(url),
         postgres_sidecar_token: Some(SERVICE_TOKEN.into()),
-        postgres_sidecar_token_file: None,
+        ..others
     };
     let sidecars = Sidecars::from_config(&config, &metrics.sidecars).unwrap();
     (sidecars, stop.drop_guard())

@@ -61,6 +61,9 @@ impl Caller {
     }
 }
 
+pub(crate) const PROVIDER_ACCOUNT: &str = "provider-account";
+pub(crate) const PROVIDER_TOKEN: &str = "provider-token";
+
 /// A provider account of somebody else than this process: the call acts with its token instead of our credentials.
 /// Comes in the headers `Provider-Account` and `Provider-Token`, from callers with every scope only.
 #[derive(Debug, Clone)]

@@ -12,7 +12,7 @@ use axum::{
 use reqwest::Url;
 
 use crate::{
-    auth::{Account, Caller, SCOPE_ALL, Tokens},
+    auth::{Account, Caller, PROVIDER_ACCOUNT, PROVIDER_TOKEN, SCOPE_ALL, Tokens},
     call::{Call, MissingScope, Road},
     problem::Problem,
     settings::Settings,
@@ -146,7 +146,7 @@ impl Entry {
                 .get(name)
                 .map(|value| value.to_str().unwrap_or_default())
         };
-        let (id, token) = match (text("provider-account"), text("provider-token")) {
+        let (id, token) = match (text(PROVIDER_ACCOUNT), text(PROVIDER_TOKEN)) {
             (None, None) => return Ok(None),
             (Some(id), Some(token)) => (id, token),
             _ => return Err("Provider-Account and Provider-Token: give both or none"),
@@ -233,7 +233,7 @@ async fn prepare(
         Problem::new(StatusCode::BAD_REQUEST, "MALFORMED_REQUEST", detail, &id)
     })?;
     // From here on nobody needs it but the tool that asks for it.
-    parts.headers.remove("provider-token");
+    parts.headers.remove(PROVIDER_TOKEN);
     parts.extensions.insert(entrant);
     let body = if reads_body {
         entry.read_whole(body, &id).await?

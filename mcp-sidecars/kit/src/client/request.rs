@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::error::ToolError;
+use crate::{auth::Account, error::ToolError};
 
 /// A server that lives answers a late call itself; so much sooner than our own deadline it is asked to.
 const LONGEST_MARGIN: Duration = Duration::from_millis(100);
@@ -27,6 +27,9 @@ pub struct Request {
     pub on_behalf_of: Option<Arc<str>>,
     /// With this key the tool does it once, however often it is asked; becomes the argument `idempotency_key`.
     pub idempotency_key: Option<String>,
+    /// The provider account to act with, where the sidecar has no credentials of its own. It goes over a sidecar's
+    /// HTTP wrapper only: no other server is to see it.
+    pub account: Option<Account>,
     /// The tool changes nothing, so that it may be asked again.
     pub is_read_only: bool,
 }
@@ -54,6 +57,7 @@ impl Request {
             traceparent: None,
             on_behalf_of: None,
             idempotency_key: None,
+            account: None,
             is_read_only: false,
         })
     }

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::{outcome, request::Request};
 use crate::{
+    auth::{PROVIDER_ACCOUNT, PROVIDER_TOKEN},
     error::ToolError,
     provider::{Outgoing, Provider, Reply, retry_after},
 };
@@ -45,6 +46,11 @@ impl Wrapper {
             .json(&request.arguments())?;
         for (name, value) in request.headers() {
             outgoing = outgoing.header(name, value);
+        }
+        if let Some(account) = &request.account {
+            outgoing = outgoing
+                .header(PROVIDER_ACCOUNT, &*account.id)
+                .secret_header(PROVIDER_TOKEN, &account.token);
         }
         if let Some(key) = &request.idempotency_key {
             outgoing = outgoing.header("idempotency-key", key);

@@ -29,6 +29,7 @@ pub struct Outgoing {
     segments: Vec<String>,
     query: Vec<(String, String)>,
     headers: Vec<(&'static str, String)>,
+    secret_headers: Vec<(&'static str, SecretString)>,
     bearer: Option<SecretString>,
     basic: Option<(String, SecretString)>,
     body: Body,
@@ -75,6 +76,7 @@ impl Outgoing {
             segments,
             query,
             headers,
+            secret_headers: Vec::new(),
             bearer: None,
             basic: None,
             body: Body::None,
@@ -93,6 +95,13 @@ impl Outgoing {
     #[must_use]
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
+        self
+    }
+
+    /// A header that no log shows; left out like the others.
+    #[must_use]
+    pub fn secret_header(mut self, name: &'static str, value: &SecretString) -> Self {
+        self.secret_headers.push((name, value.clone()));
         self
     }
 
@@ -218,6 +227,12 @@ impl Outgoing {
         }
         for (name, value) in &self.headers {
             if let Ok(value) = HeaderValue::from_str(value) {
+                request = request.header(*name, value);
+            }
+        }
+        for (name, value) in &self.secret_headers {
+            if let Ok(mut value) = HeaderValue::from_str(value.expose_secret()) {
+                value.set_sensitive(true);
                 request = request.header(*name, value);
             }
         }
