@@ -75,14 +75,7 @@ impl Written {
 /// among those of base32hex.
 pub(crate) fn digest(parts: &[&str]) -> String {
     let text = json!(parts).to_string();
-    let bytes: [u8; 32] = Sha256::digest(text.as_bytes()).into();
-    let (high, low) = bytes.split_at(16);
-    let half = |bytes: &[u8]| {
-        bytes
-            .iter()
-            .fold(0, |sum: u128, byte| (sum << 8) | u128::from(*byte))
-    };
-    format!("{:032x}{:032x}", half(high), half(low))
+    hex::encode(Sha256::digest(text.as_bytes()))
 }
 
 /// Refuses what is no address, naming its place.

@@ -6,8 +6,6 @@ use mcp_kit::{Content, ToolError};
 use md5::{Digest, Md5};
 use serde_json::Value;
 
-use crate::keys::hex;
-
 /// Bytes of a chunk: a multiple of 256 KiB, as Drive wants it. What fits into one goes in a single request.
 pub(crate) const CHUNK: usize = 2 * 1024 * 1024;
 /// Room for the piece that fills a chunk over.
@@ -72,7 +70,7 @@ impl Source {
 
     /// MD5 of everything, in hex, as Drive tells it.
     pub(crate) fn md5(self) -> String {
-        hex(&self.hash.finalize())
+        hex::encode(self.hash.finalize())
     }
 }
 
@@ -96,7 +94,7 @@ pub(crate) fn multipart(
     let mut random = [0; 16];
     getrandom::fill(&mut random)
         .map_err(|error| ToolError::internal(anyhow::anyhow!("{error}")))?;
-    let boundary = hex(&random);
+    let boundary = hex::encode(random);
     let head = format!(
         "--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{metadata}\r\n--{boundary}\r\nContent-Type: {media_type}\r\n\r\n"
     );

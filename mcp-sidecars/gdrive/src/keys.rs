@@ -4,7 +4,6 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    fmt::Write,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -137,21 +136,13 @@ pub(crate) fn reused() -> ToolError {
 
 /// The first 128 bits of SHA-256, in hex.
 fn digest(value: &Value) -> String {
-    hex(&Sha256::digest(value.to_string().as_bytes())[..16])
+    hex::encode(&Sha256::digest(value.to_string().as_bytes())[..16])
 }
 
 fn random() -> Result<String, ToolError> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| ToolError::internal(anyhow::anyhow!("{error}")))?;
-    Ok(hex(&bytes))
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    Ok(hex::encode(bytes))
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {

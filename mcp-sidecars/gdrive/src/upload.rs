@@ -13,7 +13,7 @@ use crate::{
     content::{Source, decoded, multipart},
     drive::{Drive, uploads},
     files::{DriveFile, Made, drive_id, media_type, plain_name},
-    keys::{hex, reused},
+    keys::reused,
 };
 
 #[derive(Debug, Deserialize, JsonSchema, Validate)]
@@ -99,7 +99,7 @@ impl Given {
     /// What tells this content from other content before it is read; nothing for a stream.
     fn identity(&self) -> Value {
         match self {
-            Self::Whole(content) => json!([content.len(), hex(&Sha256::digest(content))]),
+            Self::Whole(content) => json!([content.len(), hex::encode(Sha256::digest(content))]),
             Self::Stream(_) => Value::Null,
         }
     }
@@ -117,7 +117,7 @@ impl Given {
             read += u64::try_from(piece.len()).unwrap_or(u64::MAX);
             hash.update(&piece);
         }
-        let md5 = hex(&hash.finalize());
+        let md5 = hex::encode(hash.finalize());
         if (Some(read), Some(&md5)) != (stored.size(), stored.md5_checksum.as_ref()) {
             return Err(reused());
         }

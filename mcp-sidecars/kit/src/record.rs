@@ -1,6 +1,6 @@
 //! What is kept of a call: metrics and one audit line, without any argument's value.
 
-use std::{borrow::Cow, fmt::Write};
+use std::borrow::Cow;
 
 use rmcp::model::JsonObject;
 use sha2::{Digest, Sha256};
@@ -122,10 +122,5 @@ impl Drop for Record {
 /// The first 128 bits of the arguments' SHA-256, in hex: equal arguments are seen to be equal, and nothing else.
 fn digest(arguments: &JsonObject) -> String {
     let text = serde_json::to_string(arguments).unwrap_or_default();
-    let mut hex = String::with_capacity(32);
-    for byte in Sha256::digest(text.as_bytes()).iter().take(16) {
-        // Writing to a String cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-    }
-    hex
+    hex::encode(&Sha256::digest(text.as_bytes())[..16])
 }

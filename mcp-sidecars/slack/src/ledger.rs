@@ -3,7 +3,6 @@
 
 use std::{
     collections::HashMap,
-    fmt::Write,
     sync::{Arc, Mutex as Lock, PoisonError},
     time::Duration,
 };
@@ -93,14 +92,9 @@ impl Mark {
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&Sha256::digest(scope)[..16]);
         let arguments = serde_json::to_vec(arguments).map_err(ToolError::internal)?;
-        let mut digest = String::with_capacity(32);
-        for byte in &Sha256::digest(arguments)[..16] {
-            // Writing to a String cannot fail.
-            let _ = write!(digest, "{byte:02x}");
-        }
         Ok(Self {
             id: uuid::Builder::from_custom_bytes(bytes).into_uuid(),
-            digest,
+            digest: hex::encode(&Sha256::digest(arguments)[..16]),
         })
     }
 

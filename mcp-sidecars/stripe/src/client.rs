@@ -1,6 +1,6 @@
 //! The way to Stripe: whose key, which mode, and what its refusals mean.
 
-use std::{fmt::Write, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::ensure;
 use mcp_kit::{Account, Call, Caller, Metrics, Outgoing, Policy, Provider, Reply, Road, ToolError};
@@ -172,14 +172,7 @@ impl Stripe {
 fn scoped(call: &Call, key: &str) -> String {
     let account = call.account.as_ref().map(|account| &*account.id);
     let scope = json!([account, call.organization(), key]).to_string();
-    let digest = Sha256::digest(scope);
-    digest
-        .iter()
-        .fold(String::with_capacity(64), |mut hex, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+    hex::encode(Sha256::digest(scope))
 }
 
 fn outgoing(method: Method, segments: &[&str]) -> Outgoing {

@@ -119,11 +119,7 @@ async fn download(url: &str, id: &Value) -> anyhow::Result<Value> {
     while let Some(piece) = answer.chunk().await? {
         hash.update(&piece);
     }
-    let hex = hash
-        .finalize()
-        .iter()
-        .fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
-    Ok(hex.into())
+    Ok(hex::encode(hash.finalize()).into())
 }
 
 fn peak(process: &str) -> anyhow::Result<u64> {

@@ -40,9 +40,7 @@ fn bytes(length: usize) -> Vec<u8> {
 }
 
 fn md5(content: &[u8]) -> String {
-    Md5::digest(content)
-        .iter()
-        .fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+    hex::encode(Md5::digest(content))
 }
 
 async fn upload(url: &str, arguments: &Value, body: impl Into<Body>) -> Response {

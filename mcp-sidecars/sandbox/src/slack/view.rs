@@ -97,9 +97,41 @@ fn time(second: i64) -> String {
         .to_string()
 }
 
-/// Slack's text as people read it; the template escapes it anew.
+/// Slack's text as people read it: `<address|words>` is shown as its words. The template escapes it anew.
 fn read(text: &str) -> String {
-    text.replace("&lt;", "<")
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, link)) = rest.split_once('<') {
+        shown.push_str(before);
+        let Some((link, after)) = link.split_once('>') else {
+            shown.push('<');
+            rest = link;
+            continue;
+        };
+        shown.push_str(link.split_once('|').map_or(link, |(_, words)| words));
+        rest = after;
+    }
+    shown.push_str(rest);
+    shown
+        .replace("&lt;", "<")
         .replace("&gt;", ">")
         .replace("&amp;", "&")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::read;
+
+    #[test]
+    fn a_link_is_shown_once_and_other_brackets_as_they_were_written() {
+        let shown = [
+            ("see <https://a.example|the plan>, ok", "see the plan, ok"),
+            ("<https://a.example> &amp; more", "https://a.example & more"),
+            ("1 &lt; 2 &gt; 0", "1 < 2 > 0"),
+            ("open < bracket", "open < bracket"),
+        ];
+        for (text, expected) in shown {
+            assert_eq!(read(text), expected);
+        }
+    }
 }

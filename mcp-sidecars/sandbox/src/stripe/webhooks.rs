@@ -207,12 +207,8 @@ async fn post(world: &World, delivery: &Delivery) -> anyhow::Result<()> {
 fn sign(secret: &str, time: i64, body: &str) -> anyhow::Result<String> {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes())?;
     mac.update(format!("{time}.{body}").as_bytes());
-    let hex = mac
-        .finalize()
-        .into_bytes()
-        .iter()
-        .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
-    Ok(format!("t={time},v1={hex}"))
+    let signature = hex::encode(mac.finalize().into_bytes());
+    Ok(format!("t={time},v1={signature}"))
 }
 
 #[cfg(test)]

@@ -241,10 +241,7 @@ fn digest(path: &Path, blob: &str, is_text: bool) -> io::Result<FileContent> {
     Ok(FileContent {
         blob: blob.to_owned(),
         size,
-        md5: hash
-            .finalize()
-            .iter()
-            .fold(String::new(), |text, byte| format!("{text}{byte:02x}")),
+        md5: hex::encode(hash.finalize()),
         text: is_text.then(|| String::from_utf8_lossy(&text).into_owned()),
     })
 }
