@@ -138,16 +138,21 @@ class Production(unittest.TestCase):
     def test_the_api_calls_sidecars_with_the_token_that_they_take(self):
         for name in ("api", "worker"):
             environment = self.services[name]["environment"]
-            host, port = environment["POSTGRES_SIDECAR_URL"].removeprefix("http://").split(":")
-            sidecar = self.services[host]
-            self.assertIn(host, sidecar["environment"]["ALLOWED_HOSTS"].split(","))
-            self.assertEqual(port, "3000")
-            given = environment["POSTGRES_SIDECAR_TOKEN_FILE"].removeprefix("/run/secrets/")
-            self.assertIn({"source": given, "target": "mcp_tokens"}, sidecar["secrets"])
-            self.assertIn(given, self.services[name]["secrets"])
+            for service in sorted(self.services):
+                if not service.startswith("mcp-"):
+                    continue
+                with self.subTest(caller=name, sidecar=service):
+                    setting = service.removeprefix("mcp-").upper() + "_SIDECAR_"
+                    sidecar = self.services[service]
+                    self.assertEqual(environment[setting + "URL"], f"http://{service}:3000")
+                    self.assertIn(service, sidecar["environment"]["ALLOWED_HOSTS"].split(","))
+                    given = environment[setting + "TOKEN_FILE"].removeprefix("/run/secrets/")
+                    self.assertIn({"source": given, "target": "mcp_tokens"}, sidecar["secrets"])
+                    self.assertIn(given, self.services[name]["secrets"])
 
     def test_a_worker_is_told_no_more_than_it_needs(self):
-        self.assertEqual(set(self.services["worker"]["secrets"]), {"database_app_url", "mcp_postgres_tokens"})
+        others = {secret for secret in self.services["worker"]["secrets"] if not secret.startswith("mcp_")}
+        self.assertEqual(others, {"database_app_url"})
 
 
 class Files(unittest.TestCase):
