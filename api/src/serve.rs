@@ -23,7 +23,7 @@ const TIDY_EVERY: Duration = Duration::from_secs(10);
 
 /// Serves until SIGTERM or Ctrl-C.
 pub async fn run(config: &Serve) -> anyhow::Result<()> {
-    until_stopped(config, http::app, tidy).await
+    until_stopped(config, |app| Ok(http::app(app)), tidy).await
 }
 
 /// Works on jobs until SIGTERM or Ctrl-C, and answers about its health.
@@ -32,14 +32,17 @@ pub async fn work(config: &config::Worker) -> anyhow::Result<()> {
         concurrency: config.worker_concurrency.into(),
         ..jobs::Options::default()
     };
-    let router = |app: App| health::routes().with_state(app);
+    let router = |app: App| {
+        app.metrics.show_jobs()?;
+        Ok(health::routes().with_state(app))
+    };
     let work = move |app, stop| jobs::Worker::run(app, HANDLERS, options, stop);
     until_stopped(&config.serve, router, work).await
 }
 
 async fn until_stopped<F: Future<Output = ()> + Send + 'static>(
     config: &Serve,
-    router: impl FnOnce(App) -> Router,
+    router: impl FnOnce(App) -> anyhow::Result<Router>,
     in_background: impl FnOnce(App, CancellationToken) -> F,
 ) -> anyhow::Result<()> {
     let mut signals = Stop::listen()?;
@@ -60,7 +63,7 @@ async fn until_stopped<F: Future<Output = ()> + Send + 'static>(
         // A short answer must not wait for the next one.
         let _ = stream.set_nodelay(true);
     });
-    let service = router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
+    let service = router(app.clone())?.into_make_service_with_connect_info::<SocketAddr>();
     let drained = stop.clone();
     let server = axum::serve(listener, service)
         .with_graceful_shutdown(async move { drained.cancelled().await });

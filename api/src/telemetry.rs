@@ -61,34 +61,23 @@ pub struct JobMetrics {
 }
 
 impl JobMetrics {
-    fn new(registry: &Registry) -> anyhow::Result<Self> {
-        let gauge = |name: &str, help: &str| -> anyhow::Result<IntGauge> {
-            let gauge = IntGauge::new(name, help)?;
-            registry.register(Box::new(gauge.clone()))?;
-            Ok(gauge)
-        };
+    fn new() -> prometheus::Result<Self> {
         let ended = Opts::new("jobs_total", "Attempts at jobs that ended.");
-        let ended = IntCounterVec::new(ended, &["kind", "outcome"])?;
-        registry.register(Box::new(ended.clone()))?;
         let duration = HistogramOpts::new("job_duration_seconds", "Time of an attempt.");
-        let duration = HistogramVec::new(duration, &["kind"])?;
-        registry.register(Box::new(duration.clone()))?;
-        let oldest = Gauge::new(
-            "jobs_oldest_due_seconds",
-            "How long the oldest due job has waited.",
-        )?;
-        registry.register(Box::new(oldest.clone()))?;
         Ok(Self {
-            ended,
-            duration,
-            due: gauge("jobs_due", "Jobs that wait for a worker.")?,
-            dead: gauge("jobs_dead", "Dead letters.")?,
-            oldest,
-            paused_lanes: gauge(
+            ended: IntCounterVec::new(ended, &["kind", "outcome"])?,
+            duration: HistogramVec::new(duration, &["kind"])?,
+            due: IntGauge::new("jobs_due", "Jobs that wait for a worker.")?,
+            dead: IntGauge::new("jobs_dead", "Dead letters.")?,
+            oldest: Gauge::new(
+                "jobs_oldest_due_seconds",
+                "How long the oldest due job has waited.",
+            )?,
+            paused_lanes: IntGauge::new(
                 "job_lanes_paused",
                 "Providers whose jobs wait because they are away.",
             )?,
-            frozen: gauge(
+            frozen: IntGauge::new(
                 "deliveries_frozen",
                 "1 on a restored copy until deliveries are released.",
             )?,
@@ -146,9 +135,21 @@ impl Metrics {
             )?,
             rate_limit_fallbacks,
             sidecars: mcp_kit::Metrics::for_client(&registry)?,
-            jobs: JobMetrics::new(&registry)?,
+            jobs: JobMetrics::new()?,
             registry,
         })
+    }
+
+    /// Shows the jobs too: a worker measures them, and zeros of anybody else would be wrong.
+    pub fn show_jobs(&self) -> prometheus::Result<()> {
+        let jobs = &self.jobs;
+        self.registry.register(Box::new(jobs.ended.clone()))?;
+        self.registry.register(Box::new(jobs.duration.clone()))?;
+        self.registry.register(Box::new(jobs.oldest.clone()))?;
+        for gauge in [&jobs.due, &jobs.dead, &jobs.paused_lanes, &jobs.frozen] {
+            self.registry.register(Box::new(gauge.clone()))?;
+        }
+        Ok(())
     }
 
     /// The text exposition format of Prometheus.

@@ -15,9 +15,6 @@ import queries
 QUIET = {
     ("Overview", "Alerts that fire"), ("Overview", "Services that do not answer"), ("Overview", "Time since the last backup"),
     ("API", "Failures by route"),
-    ("Sidecars", "Attempts by outcome"), ("Sidecars", "Time of an attempt, 0.95"), ("Sidecars", "Left alone (1: breaker open)"),
-    ("Jobs and deliveries", "Workers"), ("Jobs and deliveries", "Attempts by outcome"), ("Jobs and deliveries", "Attempts by kind"),
-    ("Jobs and deliveries", "Time of an attempt, 0.95"),
 }
 
 
