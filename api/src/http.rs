@@ -24,7 +24,7 @@ use crate::{
     problem::{self, Problem},
     rate_limit, reference,
     state::App,
-    unread, venues, work,
+    tasks, unread, venues, work,
 };
 
 /// Every route of the API, each a line or two in its slice.
@@ -41,6 +41,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .merge(bookings::routes())
         .merge(insights::routes())
         .merge(jobs::routes())
+        .merge(tasks::routes())
 }
 
 /// The whole application, as it is served and as tests drive it.

@@ -30,6 +30,7 @@ pub mod serve;
 pub mod sidecars;
 pub mod state;
 pub mod strict;
+pub mod tasks;
 pub mod telemetry;
 pub mod text;
 pub mod tls;
