@@ -19,8 +19,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     access::{self, Arrival, Identity},
-    api_keys, audit, bookings, caterers, events, extract, health, insights, jobs, members, openapi,
-    organizations, plans,
+    api_keys, audit, bookings, calendar, caterers, events, extract, health, insights, jobs,
+    members, openapi, organizations, plans,
     problem::{self, Problem},
     rate_limit, reference,
     state::App,
@@ -42,6 +42,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .merge(insights::routes())
         .merge(jobs::routes())
         .merge(tasks::routes())
+        .merge(calendar::routes())
 }
 
 /// The whole application, as it is served and as tests drive it.

@@ -6,6 +6,7 @@ pub mod api_keys;
 pub mod audit;
 pub mod bookings;
 pub mod cache;
+pub mod calendar;
 pub mod catalogue;
 pub mod caterers;
 pub mod civil;
