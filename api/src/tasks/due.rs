@@ -118,8 +118,8 @@ pub async fn follow(
     if moved.is_empty() {
         return Ok(Vec::new());
     }
-    let changed = queries::set_due(work, organization_id, &changes, now).await?;
-    for task in &changed {
+    let updated = queries::set_due(work, organization_id, &changes, now).await?;
+    for task in &updated {
         let before = moved.iter().find(|(before, _)| before.id == task.id);
         let before = before.map(|(before, _)| before);
         work.audit("task.updated", ("task", task.id), before, Some(task))
