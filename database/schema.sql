@@ -135,6 +135,48 @@ CREATE UNIQUE INDEX booking_caterer_slot_once_per_day ON public.bookings USING b
 CREATE POLICY application ON bookings TO event_planner_app USING (true) WITH CHECK (true);
 CREATE POLICY tenant ON bookings USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
 
+TABLE calendar_entries (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    event_id uuid NOT NULL,
+    status text NOT NULL,
+    is_wanted boolean NOT NULL,
+    generation integer NOT NULL DEFAULT 1,
+    hold_key text,
+    provider_event_id text,
+    etag text,
+    link text,
+    written jsonb,
+    intended jsonb,
+    drift jsonb,
+    overwrites boolean NOT NULL DEFAULT false,
+    error text,
+    asked bigint NOT NULL DEFAULT 1,
+    synced_at timestamp with time zone,
+    version bigint NOT NULL DEFAULT 1,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT calendar_entries_pkey PRIMARY KEY (organization_id, id),
+    CONSTRAINT calendar_entry_once UNIQUE (organization_id, event_id),
+    CONSTRAINT calendar_entry_event FOREIGN KEY (organization_id, event_id) REFERENCES events(organization_id, id),
+    CONSTRAINT calendar_entries_hold_key_check CHECK ((length(hold_key) <= 255)),
+    CONSTRAINT calendar_entries_status_check CHECK ((status = ANY (ARRAY['PENDING'::text, 'HELD'::text, 'UPDATED'::text, 'CANCELLED'::text, 'FAILED'::text, 'DRIFTED'::text]))),
+    CONSTRAINT calendar_entry_drift CHECK (((status = 'DRIFTED'::text) = (drift IS NOT NULL))),
+);
+CREATE UNIQUE INDEX calendar_entry_of_provider ON public.calendar_entries USING btree (organization_id, provider_event_id) WHERE (provider_event_id IS NOT NULL);
+CREATE POLICY application ON calendar_entries TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON calendar_entries USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+TABLE calendar_feeds (
+    organization_id uuid NOT NULL,
+    sync_token text NOT NULL,
+    read_at timestamp with time zone NOT NULL,
+    CONSTRAINT calendar_feeds_pkey PRIMARY KEY (organization_id),
+    CONSTRAINT calendar_feeds_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(id),
+);
+CREATE POLICY application ON calendar_feeds TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON calendar_feeds USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
 TABLE caterers (
     organization_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -200,6 +242,27 @@ CREATE TRIGGER catalogue_insert AFTER INSERT ON public.caterers REFERENCING NEW 
 CREATE TRIGGER catalogue_update AFTER UPDATE ON public.caterers REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION bump_catalogue_version();
 CREATE POLICY application ON caterers TO event_planner_app USING (true) WITH CHECK (true);
 CREATE POLICY tenant ON caterers USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+TABLE checklist_templates (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    key text NOT NULL,
+    name text NOT NULL,
+    description text NOT NULL DEFAULT ''::text,
+    items jsonb NOT NULL,
+    version bigint NOT NULL DEFAULT 1,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT checklist_templates_pkey PRIMARY KEY (organization_id, id),
+    CONSTRAINT checklist_template_once UNIQUE (organization_id, key),
+    CONSTRAINT checklist_templates_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(id),
+    CONSTRAINT checklist_templates_description_check CHECK ((length(description) <= 2000)),
+    CONSTRAINT checklist_templates_items_check CHECK ((jsonb_typeof(items) = 'array'::text)),
+    CONSTRAINT checklist_templates_key_check CHECK ((key ~ '^[a-z][a-z0-9_]{0,49}$'::text)),
+    CONSTRAINT checklist_templates_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
+);
+CREATE POLICY application ON checklist_templates TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON checklist_templates USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
 
 TABLE deliveries (
     is_only_row boolean NOT NULL DEFAULT true,
@@ -417,6 +480,45 @@ CREATE UNIQUE INDEX saved_query_name_once ON public.saved_queries USING btree (o
 CREATE POLICY application ON saved_queries TO event_planner_app USING (true) WITH CHECK (true);
 CREATE POLICY tenant ON saved_queries USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
 
+TABLE tasks (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    event_id uuid NOT NULL,
+    title text NOT NULL,
+    description text NOT NULL DEFAULT ''::text,
+    status text NOT NULL DEFAULT 'OPEN'::text,
+    assignee_id uuid,
+    days_before integer,
+    due_time time without time zone,
+    due_at timestamp with time zone NOT NULL,
+    is_late boolean NOT NULL DEFAULT false,
+    checklist text,
+    checklist_item text,
+    completed_at timestamp with time zone,
+    version bigint NOT NULL DEFAULT 1,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT tasks_pkey PRIMARY KEY (organization_id, id),
+    CONSTRAINT task_once_per_checklist_item UNIQUE (organization_id, event_id, checklist, checklist_item),
+    CONSTRAINT task_assignee FOREIGN KEY (organization_id, assignee_id) REFERENCES members(organization_id, id) ON DELETE SET NULL (assignee_id),
+    CONSTRAINT task_event FOREIGN KEY (organization_id, event_id) REFERENCES events(organization_id, id) ON DELETE CASCADE,
+    CONSTRAINT task_checklist_with_item CHECK (((checklist IS NULL) = (checklist_item IS NULL))),
+    CONSTRAINT task_done_at_a_time CHECK (((status = 'DONE'::text) = (completed_at IS NOT NULL))),
+    CONSTRAINT task_due_day_with_time CHECK (((days_before IS NULL) = (due_time IS NULL))),
+    CONSTRAINT tasks_checklist_check CHECK (((length(checklist) >= 1) AND (length(checklist) <= 50))),
+    CONSTRAINT tasks_checklist_item_check CHECK (((length(checklist_item) >= 1) AND (length(checklist_item) <= 50))),
+    CONSTRAINT tasks_days_before_check CHECK (((days_before >= '-366'::integer) AND (days_before <= 3660))),
+    CONSTRAINT tasks_description_check CHECK ((length(description) <= 10000)),
+    CONSTRAINT tasks_due_at_check CHECK (isfinite(due_at)),
+    CONSTRAINT tasks_status_check CHECK ((status = ANY (ARRAY['OPEN'::text, 'DONE'::text, 'CANCELLED'::text]))),
+    CONSTRAINT tasks_title_check CHECK (((length(title) >= 1) AND (length(title) <= 200))),
+);
+CREATE INDEX tasks_assignee ON public.tasks USING btree (organization_id, assignee_id) WHERE (assignee_id IS NOT NULL);
+CREATE INDEX tasks_due ON public.tasks USING btree (organization_id, due_at, id);
+CREATE INDEX tasks_event ON public.tasks USING btree (organization_id, event_id, due_at, id);
+CREATE POLICY application ON tasks TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON tasks USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
 TABLE venues (
     organization_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -492,6 +594,7 @@ FUNCTION database_home() RETURNS text;
 FUNCTION distance_km(latitude_a double precision, longitude_a double precision, latitude_b double precision, longitude_b double precision) RETURNS double precision;
 FUNCTION price(amount bigint, currency text) RETURNS price;
 FUNCTION protect_tenant_table(tenant_table regclass, tenant_column name DEFAULT 'organization_id'::name) RETURNS void;
+FUNCTION task_due(days_before integer, due_time time without time zone) RETURNS jsonb;
 VIEW reporting.bookings (id uuid,
     event_id uuid,
     kind text,
@@ -601,6 +704,19 @@ VIEW reporting.plans (id uuid,
     city text,
     created_at timestamp with time zone,
     expires_at timestamp with time zone);
+VIEW reporting.tasks (id uuid,
+    event_id uuid,
+    title text,
+    status text,
+    assignee_id uuid,
+    days_before integer,
+    due_at timestamp with time zone,
+    is_late boolean,
+    checklist text,
+    checklist_item text,
+    completed_at timestamp with time zone,
+    created_at timestamp with time zone,
+    updated_at timestamp with time zone);
 VIEW reporting.venues (id uuid,
     external_id text,
     name text,

@@ -36,6 +36,11 @@ impl<T: DeserializeOwned + Validate, S: Send + Sync> FromRequest<S> for Json<T> 
 pub struct MergePatch(serde_json::Map<String, Value>);
 
 impl MergePatch {
+    /// A patch that no client sent.
+    pub fn new(patch: serde_json::Map<String, Value>) -> Self {
+        Self(patch)
+    }
+
     /// The wanted state: `current` without its `read_only` fields, patched. Naming a read-only
     /// field is an error, as any unknown field is.
     pub fn apply<T: DeserializeOwned + Validate>(

@@ -30,6 +30,8 @@ use crate::{http, problem::ProblemBody, state::App};
         (name = "plans", description = "A brief becomes ranked, priced options."),
         (name = "bookings", description = "Claims on venues and caterers that never collide."),
         (name = "events", description = "What is planned."),
+        (name = "tasks", description = "Things to do for events, and checklists."),
+        (name = "calendar", description = "Events in the organization's calendar."),
         (name = "venues", description = "Places, their capacity and prices."),
         (name = "caterers", description = "Kitchens, their cuisines and prices."),
         (name = "organizations", description = "The tenant."),
@@ -126,9 +128,11 @@ fn describe(method: &str, operation: &mut Operation) {
     let id = operation.operation_id.clone().unwrap_or_default();
     let parameters = operation.parameters.get_or_insert_default();
     parameters.extend(common_parameters(method, &id).into_iter().map(RefOr::T));
+    let has_if_match = parameters.iter().any(is_if_match);
     describe_headers(method, &id, operation);
     let mut statuses = vec![400, 401, 403, 404, 406, 422, 429, 500, 503, 504];
     match method {
+        "post" if has_if_match => statuses.extend([409, 412, 428]),
         "post" => statuses.push(409),
         "patch" | "put" | "delete" => statuses.extend([409, 412, 428]),
         _ => {}
@@ -136,7 +140,8 @@ fn describe(method: &str, operation: &mut Operation) {
     if operation.request_body.is_some() {
         statuses.extend([413, 415]);
     }
-    if operation.tags.iter().flatten().any(|tag| tag == "insights") {
+    let by_sidecar = |tag: &String| ["insights", "calendar"].contains(&tag.as_str());
+    if operation.tags.iter().flatten().any(by_sidecar) {
         statuses.push(501);
     }
     let responses = &mut operation.responses.responses;
@@ -149,6 +154,10 @@ fn describe(method: &str, operation: &mut Operation) {
         let unchanged = ResponseBuilder::new().description("What one has is current.");
         responses.insert("304".to_owned(), RefOr::T(unchanged.build()));
     }
+}
+
+fn is_if_match(parameter: &RefOr<Parameter>) -> bool {
+    matches!(parameter, RefOr::T(parameter) if parameter.name == "If-Match")
 }
 
 /// The parameters that the extractors of every such operation take.

@@ -6,9 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{
-    Booking, BookingFilter, BookingStatus, CancellationReason, lock_availability, queries, record,
-};
+use super::{Booking, BookingStatus, CancellationReason, live, lock_availability, queries, record};
 use crate::{
     access::{Access, WriteBookings},
     catalogue,
@@ -73,16 +71,8 @@ pub async fn cancel_all(
     organization_id: Uuid,
     event: &Event,
 ) -> Result<Vec<CancelledBooking>, Problem> {
-    let filter = BookingFilter {
-        event_id: Some(event.id),
-        ..BookingFilter::default()
-    };
-    let bookings = queries::list(&mut **work, organization_id, &filter, None, i64::MAX).await?;
     let mut cancelled = Vec::new();
-    for booking in bookings
-        .iter()
-        .filter(|booking| booking.status != BookingStatus::Cancelled)
-    {
+    for booking in &live(work, organization_id, event.id).await? {
         cancelled.push(
             cancel(
                 work,
@@ -97,7 +87,7 @@ pub async fn cancel_all(
     Ok(cancelled)
 }
 
-async fn cancel(
+pub(super) async fn cancel(
     work: &mut Work,
     organization_id: Uuid,
     event: &Event,

@@ -15,7 +15,7 @@ use crate::{
     work::Work,
 };
 
-const MINUTES_OF_A_DAY: i32 = 24 * 60;
+pub(super) const MINUTES_OF_A_DAY: i32 = 24 * 60;
 
 /// What can be booked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub struct Claim {
 }
 
 /// What stands in the way of a booking.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Conflict {
     /// `BOOKING`, `BLOCKED_DATE`, or `DAILY_CAPACITY` of a caterer.
     pub kind: String,
@@ -79,9 +79,11 @@ pub async fn hold(
     let mut conflicts = Vec::new();
     for claim in claims {
         conflicts.extend(match claim.place {
-            Place::Venue(id) => queries::venue_conflicts(work, organization_id, id, claim).await?,
+            Place::Venue(id) => {
+                queries::venue_conflicts(work, organization_id, id, claim, &[]).await?
+            }
             Place::Caterer(id) => {
-                queries::caterer_conflicts(work, organization_id, id, claim).await?
+                queries::caterer_conflicts(work, organization_id, id, claim, &[]).await?
             }
         });
     }
@@ -223,7 +225,8 @@ async fn price_caterer(
     })
 }
 
-fn taken(conflicts: &[Conflict]) -> Problem {
+/// 409 with what stands in the way.
+pub fn taken(conflicts: &[Conflict]) -> Problem {
     let what = match conflicts.first() {
         Some(Conflict {
             venue_id: Some(_), ..
@@ -239,7 +242,7 @@ fn taken(conflicts: &[Conflict]) -> Problem {
 }
 
 /// The database's own words for it, should anything have got past the lock.
-fn named(constraint: &str) -> Option<Problem> {
+pub(super) fn named(constraint: &str) -> Option<Problem> {
     let ours = [
         "booking_venue_once_per_time",
         "booking_caterer_slot_once_per_day",

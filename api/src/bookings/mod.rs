@@ -13,6 +13,7 @@ use validator::Validate;
 
 use crate::{
     access::{Access, ReadEvents, WriteBookings},
+    calendar,
     catalogue::CancellationTerm,
     events,
     extract::{self, Path, Query, ValidateOnly},
@@ -27,10 +28,12 @@ use crate::{
 mod cancel;
 mod confirm;
 mod hold;
+mod moving;
 mod payments;
 mod queries;
 pub use cancel::{CancelledBooking, cancel_all, release_expired};
-pub use hold::{Claim, Place, hold};
+pub use hold::{Claim, Conflict, Place, hold, taken};
+pub use moving::{MoveOutcome, MovedBooking, Moving, move_all};
 pub use queries::lock_availability;
 
 pub fn routes() -> OpenApiRouter<App> {
@@ -209,6 +212,21 @@ async fn create_event_booking(
     .await
 }
 
+/// The bookings of an event that are held or confirmed.
+async fn live(
+    work: &mut Work,
+    organization_id: Uuid,
+    event_id: Uuid,
+) -> Result<Vec<Booking>, Problem> {
+    let filter = BookingFilter {
+        event_id: Some(event_id),
+        ..BookingFilter::default()
+    };
+    let mut bookings = queries::list(&mut **work, organization_id, &filter, None, i64::MAX).await?;
+    bookings.retain(|booking| booking.status != BookingStatus::Cancelled);
+    Ok(bookings)
+}
+
 /// Writes down what became of a booking.
 async fn record(
     work: &mut Work,
@@ -217,7 +235,13 @@ async fn record(
     after: &Booking,
 ) -> Result<(), Problem> {
     work.audit(action, ("booking", after.id), before, Some(after))
-        .await
+        .await?;
+    // The calendar shows where the event is; a booking that moves does so with its event, which is followed then.
+    let is_shown = ["booking.held", "booking.cancelled", "booking.expired"].contains(&action);
+    if is_shown && after.venue_id.is_some() {
+        calendar::follow(work, work.organization_id(), after.event_id).await?;
+    }
+    Ok(())
 }
 
 fn one_place(new: &NewBooking) -> Result<(), validator::ValidationError> {

@@ -159,19 +159,20 @@ pub async fn insert(
     Ok(done.rows_affected() == 1)
 }
 
-/// The live bookings and blocked dates of a venue that overlap the claim.
+/// The live bookings but for some, and the blocked dates, of a venue that overlap the claim.
 pub async fn venue_conflicts(
     db: &mut PgConnection,
     organization_id: Uuid,
     venue_id: Uuid,
     claim: &Claim,
+    but_for: &[Uuid],
 ) -> sqlx::Result<Vec<Conflict>> {
     sqlx::query_as!(
         Conflict,
         r#"SELECT 'BOOKING' AS "kind!", $2::uuid AS venue_id, NULL::uuid AS caterer_id, id AS "id!",
                   occupied_from AS "from!", occupied_until AS "until!"
            FROM bookings
-           WHERE organization_id = $1 AND venue_id = $2 AND status <> 'CANCELLED'
+           WHERE organization_id = $1 AND venue_id = $2 AND status <> 'CANCELLED' AND id <> ALL ($7)
              AND tstzrange(occupied_from, occupied_until) && tstzrange($3, $4)
            UNION ALL
            SELECT 'BLOCKED_DATE', $2, NULL, b.id, b.from_date::timestamp AT TIME ZONE v.time_zone,
@@ -185,18 +186,20 @@ pub async fn venue_conflicts(
         claim.occupied_from.to_sqlx(),
         claim.occupied_until.to_sqlx(),
         claim.starts_at.to_sqlx(),
-        claim.ends_at.to_sqlx()
+        claim.ends_at.to_sqlx(),
+        but_for
     )
     .fetch_all(db)
     .await
 }
 
-/// The live bookings that fill a caterer's day, and its blocked dates.
+/// The live bookings but for some that fill a caterer's day, and its blocked dates.
 pub async fn caterer_conflicts(
     db: &mut PgConnection,
     organization_id: Uuid,
     caterer_id: Uuid,
     claim: &Claim,
+    but_for: &[Uuid],
 ) -> sqlx::Result<Vec<Conflict>> {
     sqlx::query_as!(
         Conflict,
@@ -204,9 +207,9 @@ pub async fn caterer_conflicts(
                   b.starts_at AS "from!", b.ends_at AS "until!"
            FROM bookings b JOIN caterers c ON c.organization_id = b.organization_id AND c.id = b.caterer_id
            WHERE b.organization_id = $1 AND b.caterer_id = $2 AND b.status <> 'CANCELLED' AND b.service_date = $3
-             AND c.daily_capacity <= (
+             AND b.id <> ALL ($4) AND c.daily_capacity <= (
                  SELECT count(*) FROM bookings WHERE organization_id = $1 AND caterer_id = $2
-                 AND status <> 'CANCELLED' AND service_date = $3)
+                 AND status <> 'CANCELLED' AND service_date = $3 AND id <> ALL ($4))
            UNION ALL
            SELECT 'BLOCKED_DATE', NULL, $2, b.id, b.from_date::timestamp AT TIME ZONE c.time_zone,
                   (b.to_date + 1)::timestamp AT TIME ZONE c.time_zone
@@ -214,10 +217,49 @@ pub async fn caterer_conflicts(
            WHERE b.organization_id = $1 AND b.caterer_id = $2 AND $3 BETWEEN b.from_date AND b.to_date"#,
         organization_id,
         caterer_id,
-        claim.service_date.to_sqlx()
+        claim.service_date.to_sqlx(),
+        but_for
     )
     .fetch_all(db)
     .await
+}
+
+/// Gives a booking the time and the price of the claim; on another day a caterer's first free place.
+pub async fn move_to(
+    db: &mut PgConnection,
+    organization_id: Uuid,
+    id: Uuid,
+    claim: &Claim,
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE bookings b
+         SET starts_at = $3, ends_at = $4, occupied_from = $5, occupied_until = $6, service_date = $7, total_amount = $8,
+             deposit_amount = $9, lines = $10, updated_at = $11, version = b.version + 1,
+             availability_version = v.availability,
+             slot = CASE WHEN b.service_date = $7 OR b.caterer_id IS NULL THEN b.slot ELSE (
+                 SELECT min(free)::smallint FROM caterers c, generate_series(1, c.daily_capacity) AS free
+                 WHERE c.organization_id = $1 AND c.id = b.caterer_id AND free NOT IN (
+                     SELECT o.slot FROM bookings o
+                     WHERE o.organization_id = $1 AND o.caterer_id = b.caterer_id AND o.service_date = $7
+                       AND o.status <> 'CANCELLED')) END
+         FROM planning_versions v
+         WHERE b.organization_id = $1 AND b.id = $2 AND v.organization_id = $1",
+        organization_id,
+        id,
+        claim.starts_at.to_sqlx(),
+        claim.ends_at.to_sqlx(),
+        claim.occupied_from.to_sqlx(),
+        claim.occupied_until.to_sqlx(),
+        claim.service_date.to_sqlx(),
+        claim.total.amount,
+        claim.deposit.amount,
+        Json(&claim.lines) as _,
+        now.to_sqlx()
+    )
+    .execute(db)
+    .await?;
+    Ok(())
 }
 
 pub async fn confirm(

@@ -10,18 +10,20 @@ use validator::Validate;
 
 use crate::{
     access::{Access, ReadEvents, WriteEvents},
-    catalogue, civil,
+    calendar, catalogue, civil,
     extract::{IfMatch, Json, MergePatch, Path},
     money::Money,
     page::{List, Page},
     plans::brief::EventType,
     problem::{OnConstraint, Problem, kinds},
     state::App,
+    tasks,
     work::{Answer, Work},
 };
 
 mod budget;
 pub mod queries;
+pub mod reschedule;
 pub mod status;
 mod wall_time;
 pub use wall_time::{Fold, WallTime};
@@ -35,6 +37,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(status::publish_event))
         .routes(routes!(status::complete_event))
         .routes(routes!(status::cancel_event))
+        .routes(routes!(reschedule::reschedule_event))
 }
 
 /// How far an event has come: `DRAFT → PLANNED → PUBLISHED → COMPLETED`, or `CANCELLED`.
@@ -238,7 +241,7 @@ async fn get_event(
     Answer::ok(event.version, &event)
 }
 
-/// Change an event. Its time cannot be changed while venues or caterers are booked for it.
+/// Change an event. While venues or caterers are booked for it, its time is changed by rescheduling only.
 #[utoipa::path(patch, path = "/v1/events/{event_id}", tag = "events",
     params(("event_id" = Uuid, Path, description = "The event.")),
     request_body(content = NewEvent, content_type = "application/merge-patch+json"),
@@ -254,25 +257,45 @@ async fn update_event(
     let mut work = access.begin(&app).await?;
     let current = queries::lock(&mut work, organization_id, id).await?;
     if_match.check(current.version)?;
+    let event = change(&mut work, organization_id, &current, &patch).await?;
+    work.commit(Answer::ok(event.version, &event)?).await
+}
+
+/// Changes an event in a change. The caller has locked it.
+pub async fn change(
+    work: &mut Work,
+    organization_id: Uuid,
+    current: &Event,
+    patch: &MergePatch,
+) -> Result<Event, Problem> {
     if matches!(
         current.status,
         EventStatus::Completed | EventStatus::Cancelled
     ) {
-        return Err(over(&current));
+        return Err(over(current));
     }
-    let new: NewEvent = patch.apply(&current, READ_ONLY)?;
+    let new: NewEvent = patch.apply(current, READ_ONLY)?;
     let time = WallTime::resolve(&new)?;
     let moved =
         time.starts_at != current.starts_at.to_jiff() || time.ends_at != current.ends_at.to_jiff();
-    if moved && queries::has_live_bookings(&mut work, organization_id, id).await? {
-        let detail = "the time cannot be changed while venues or caterers are booked";
+    if moved && queries::has_live_bookings(work, organization_id, current.id).await? {
+        let detail = "the time cannot be changed so while venues or caterers are booked: reschedule the event";
         return Err(Problem::conflict(&kinds::EVENT_HAS_BOOKINGS, detail));
     }
     let now = work.now;
-    let event = queries::update(&mut work, organization_id, id, &new, &time, now).await?;
-    work.audit("event.updated", ("event", id), Some(&current), Some(&event))
-        .await?;
-    work.commit(Answer::ok(event.version, &event)?).await
+    let event = queries::update(work, organization_id, current.id, &new, &time, now).await?;
+    work.audit(
+        "event.updated",
+        ("event", current.id),
+        Some(current),
+        Some(&event),
+    )
+    .await?;
+    tasks::follow(work, organization_id, current, &event).await?;
+    if calendar::shows_change(current, &event) {
+        calendar::follow(work, organization_id, current.id).await?;
+    }
+    Ok(event)
 }
 
 /// Delete an event that nothing was ever booked for; cancel any other.
@@ -292,8 +315,11 @@ async fn delete_event(
     queries::delete(&mut work, organization_id, id)
         .await
         .on_constraint(|name| {
-            let detail = "it has bookings, which are kept; cancel the event instead";
-            (name == "booking_event").then(|| Problem::conflict(&kinds::IN_USE, detail))
+            let detail =
+                "it has bookings or a calendar entry, which are kept; cancel the event instead";
+            ["booking_event", "calendar_entry_event"]
+                .contains(&name)
+                .then(|| Problem::conflict(&kinds::IN_USE, detail))
         })?;
     work.audit("event.deleted", ("event", id), Some(&current), None::<&()>)
         .await?;

@@ -9,9 +9,11 @@ use super::{Event, EventStatus, queries};
 use crate::{
     access::{Access, WriteBookings, WriteEvents},
     bookings::{self, CancelledBooking},
+    calendar,
     extract::{Path, Query, ValidateOnly},
     problem::{Problem, kinds},
     state::App,
+    tasks,
     work::{Answer, Work},
 };
 
@@ -72,7 +74,7 @@ pub async fn complete_event(
     .await
 }
 
-/// Cancel an event and all its bookings, on their terms. Needs an `Idempotency-Key`.
+/// Cancel an event and all its bookings, on their terms; its open tasks and its calendar entry go, too. Needs an `Idempotency-Key`.
 #[utoipa::path(post, path = "/v1/events/{event_id}/cancel", tag = "events",
     params(("event_id" = Uuid, Path, description = "The event."), ValidateOnly),
     responses((status = 200, description = "The event, its bookings and what is due.", body = CancelledEvent)))]
@@ -94,6 +96,8 @@ pub async fn cancel_event(
     }
     let bookings = bookings::cancel_all(&mut work, organization_id, &current).await?;
     let event = set(&mut work, organization_id, &current, EventStatus::Cancelled).await?;
+    tasks::cancel_open(&mut work, organization_id, id).await?;
+    calendar::follow(&mut work, organization_id, id).await?;
     work.commit(Answer::ok(
         event.version,
         &CancelledEvent { event, bookings },

@@ -2,6 +2,7 @@
 
 use jiff::{
     SignedDuration, Timestamp,
+    civil::DateTime,
     tz::{AmbiguousOffset, TimeZone},
 };
 use serde::{Deserialize, Serialize};
@@ -78,6 +79,25 @@ impl WallTime {
         }
         Ok(Self { starts_at, ends_at })
     }
+}
+
+/// An instant as wall time in a zone, and which one it is where that happens twice. 422 for parts of seconds.
+pub fn local(starts_at: Timestamp, time_zone: &str) -> Result<(DateTime, Fold), Problem> {
+    if starts_at.subsec_nanosecond() != 0 {
+        let detail = "must be whole seconds";
+        return Err(Problem::field("/starts_at", "precision", detail));
+    }
+    let zone = TimeZone::get(time_zone).map_err(anyhow::Error::from)?;
+    let local = zone.to_datetime(starts_at);
+    let fold = match zone.to_ambiguous_timestamp(local).offset() {
+        AmbiguousOffset::Fold { after, .. }
+            if after.to_timestamp(local).ok() == Some(starts_at) =>
+        {
+            Fold::Later
+        }
+        _ => Fold::Earlier,
+    };
+    Ok((local, fold))
 }
 
 fn out_of_range() -> Problem {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Done, Failure, Handler, Job};
-use crate::{bookings, state::App, work};
+use crate::{bookings, calendar, state::App, work};
 
 /// What a worker can do.
 pub const HANDLERS: &[Handler] = &[
@@ -21,10 +21,36 @@ pub const HANDLERS: &[Handler] = &[
         every: Some(Duration::from_mins(1)),
         run: |app, job| Box::pin(forget_old_answers(app, job)),
     },
+    Handler {
+        kind: "calendar.sync",
+        attempts: 10,
+        timeout: Duration::from_secs(30),
+        every: None,
+        run: |app, job| Box::pin(calendar::sync(app, job)),
+    },
+    Handler {
+        kind: "calendar.read",
+        attempts: 5,
+        timeout: Duration::from_secs(150),
+        every: None,
+        run: |app, job| Box::pin(calendar::read(app, job)),
+    },
+    Handler {
+        kind: "calendar.look",
+        attempts: 1,
+        timeout: Duration::from_secs(30),
+        every: Some(Duration::from_mins(3)),
+        run: |app, job| Box::pin(look_at_calendars(app, job)),
+    },
 ];
 
 async fn release_expired(app: App, _: Job) -> Result<Done, Failure> {
     bookings::release_expired(&app).await?;
+    Ok(Done::Finished)
+}
+
+async fn look_at_calendars(app: App, _: Job) -> Result<Done, Failure> {
+    calendar::look_everywhere(&app).await?;
     Ok(Done::Finished)
 }
 

@@ -41,6 +41,33 @@ pub fn venue_lines(venue: &VenueEntry, minutes: i32, needs_event_room: bool) -> 
     ])
 }
 
+/// The lines of a booking for an event that lasts so many minutes instead: its own rates, so that only the hours of the
+/// venue and the tax on them change.
+pub fn for_minutes(lines: &[PriceLine], minutes: i32) -> Vec<PriceLine> {
+    let mut lines = lines.to_vec();
+    for line in &mut lines {
+        if let (LineCode::VenueHours, Some(rate)) = (line.code, line.unit_price) {
+            let amount = divide_half_up(i128::from(rate.amount) * i128::from(minutes), 60);
+            line.quantity = Some(i64::from(minutes));
+            line.description = format!("{} at {rate} an hour", duration(minutes));
+            line.amount.amount = amount;
+        }
+    }
+    let taxed = [
+        LineCode::VenueHire,
+        LineCode::VenueHours,
+        LineCode::EventRoom,
+    ];
+    let sum = lines.iter().filter(|line| taxed.contains(&line.code));
+    let sum = sum.map(|line| line.amount.amount).sum();
+    for line in &mut lines {
+        if let (LineCode::VenueTax, Some(rate)) = (line.code, line.rate_bps) {
+            line.amount.amount = share(sum, rate);
+        }
+    }
+    lines
+}
+
 /// The lines of a caterer, each rounded half up to the minor unit; those of nothing are left out.
 pub fn caterer_lines(caterer: &CatererEntry, guests: i32) -> Vec<PriceLine> {
     let price = CateringPrice::of_caterer(caterer, guests);

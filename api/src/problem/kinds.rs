@@ -49,6 +49,8 @@ pub static KINDS: &[&Kind] = &[
     &HOLD_EXPIRED,
     &INVALID_TRANSITION,
     &EVENT_HAS_BOOKINGS,
+    &PRICE_CHANGED,
+    &PREVIEW_OUTDATED,
     &ALREADY_EXISTS,
     &IN_USE,
     &LAST_OWNER,
@@ -170,7 +172,23 @@ pub static EVENT_HAS_BOOKINGS: Kind = Kind {
     code: "event_has_bookings",
     title: "Event has bookings",
     meaning: "The event has live bookings, so this change would break them.",
-    remedy: "Cancel the bookings first.",
+    remedy: "Reschedule the event to move the bookings with it, or cancel them first.",
+};
+
+pub static PRICE_CHANGED: Kind = Kind {
+    status: 409,
+    code: "price_changed",
+    title: "Price changed",
+    meaning: "Moving the event would change the price of confirmed bookings. `bookings` names them with both prices.",
+    remedy: "Send `reconfirm: true` to agree to the new prices, or keep the duration.",
+};
+
+pub static PREVIEW_OUTDATED: Kind = Kind {
+    status: 409,
+    code: "preview_outdated",
+    title: "Preview outdated",
+    meaning: "What the preview showed is no longer what would happen. Nothing was done.",
+    remedy: "Preview again with `validate_only=true` and decide anew.",
 };
 
 pub static ALREADY_EXISTS: Kind = Kind {

@@ -9,6 +9,7 @@
 mod access;
 mod blocked_dates;
 mod bookings;
+mod calendar;
 mod caterers;
 mod database;
 mod durability;
@@ -22,7 +23,9 @@ mod permissions;
 mod plans;
 mod providers;
 mod queries;
+mod reschedule;
 mod scene;
 mod sidecars;
 mod support;
+mod tasks;
 mod venues;

@@ -52,6 +52,12 @@ async fn every_read_is_one_query(pool: PgPool) {
         ("/v1/dead-letters", 1),
         ("/v1/bookings", 1),
         ("/v1/bookings/{booking_id}", 1),
+        ("/v1/tasks", 1),
+        ("/v1/tasks?status=OPEN&due_before=2028-01-01T00:00:00Z", 1),
+        ("/v1/tasks/{task_id}", 1),
+        ("/v1/checklist-templates", 1),
+        ("/v1/checklist-templates/{template_key}", 1),
+        ("/v1/events/{event_id}/calendar", 1),
     ];
     for (route, queries) in routes {
         let mut counted = Vec::new();

@@ -23,6 +23,11 @@ pub struct Scene {
     pub booking_id: Uuid,
     saved_query_id: Uuid,
     dead_job_id: Uuid,
+    /// Of the draft.
+    pub task_id: Uuid,
+    pub template_key: String,
+    /// The booked event, which also stands in a calendar.
+    pub booked_event_id: Uuid,
 }
 
 impl Scene {
@@ -64,6 +69,17 @@ impl Scene {
         let saved_query_id = create(owner, "/v1/insights/queries", &saved_query(&city)).await;
         let organization_id = id(&me["organization"]["id"]);
         let dead_job_id = dead_job(app, organization_id).await;
+        let tasks = format!("/v1/events/{event_id}/tasks");
+        let task_id = create(owner, &tasks, &task()).await;
+        let template_key = bytes
+            .iter()
+            .fold("own".to_owned(), |key, byte| format!("{key}_{byte}"));
+        let template = checklist(&template_key);
+        owner
+            .post("/v1/checklist-templates", &template)
+            .await
+            .expect(201);
+        calendar_entry(app, organization_id, other).await;
         Self {
             city,
             organization_id,
@@ -78,6 +94,9 @@ impl Scene {
             booking_id,
             saved_query_id,
             dead_job_id,
+            task_id,
+            template_key,
+            booked_event_id: other,
         }
     }
 
@@ -88,14 +107,21 @@ impl Scene {
         } else {
             self.caterer_blocked_id
         };
+        let event_id = if route.contains("/calendar") {
+            self.booked_event_id
+        } else {
+            self.event_id
+        };
         route
+            .replace("{task_id}", &self.task_id.to_string())
+            .replace("{template_key}", &self.template_key)
             .replace("{organization_id}", &self.organization_id.to_string())
             .replace("{member_id}", &self.member_id.to_string())
             .replace("{api_key_id}", &self.api_key_id.to_string())
             .replace("{venue_id}", &self.venue_id.to_string())
             .replace("{caterer_id}", &self.caterer_id.to_string())
             .replace("{blocked_date_id}", &blocked.to_string())
-            .replace("{event_id}", &self.event_id.to_string())
+            .replace("{event_id}", &event_id.to_string())
             .replace("{plan_id}", &self.plan_id.to_string())
             .replace("{booking_id}", &self.booking_id.to_string())
             .replace("{query_id}", &self.saved_query_id.to_string())
@@ -138,6 +164,13 @@ impl Scene {
             ("POST", "/v1/insights/query") => json!({"sql": "select count(*) from events"}),
             ("POST", "/v1/insights/queries") => saved_query(&format!("second {city}")),
             ("POST", route) if route.ends_with("/run") => json!({}),
+            ("POST", "/v1/checklist-templates") => checklist(&format!("new_{}", self.template_key)),
+            ("POST", route) if route.ends_with("/tasks") => task(),
+            ("POST", route) if route.ends_with("/checklist") => json!({"template": "offsite"}),
+            ("POST", route) if route.ends_with("/calendar/accept") => json!({}),
+            ("POST", route) if route.ends_with("/reschedule") => {
+                json!({"local_start": "2027-06-26T18:00:00"})
+            }
             ("POST", route) if route.ends_with("/book") => json!({}),
             ("POST", route) if route.ends_with("/bookings") => {
                 json!({"caterer_id": self.caterer_id, "number_of_guests": 40})
@@ -154,6 +187,33 @@ impl Scene {
 /// How many events there are; the name has to be new.
 fn saved_query(name: &str) -> Value {
     json!({"name": name, "sql": "select count(*) from events"})
+}
+
+/// Two weeks before the event, at five.
+pub fn task() -> Value {
+    json!({"title": "Order the cake", "due": {"days_before": 14, "time": "17:00"}})
+}
+
+/// A checklist of two items.
+pub fn checklist(key: &str) -> Value {
+    json!({"key": key, "name": "Own", "items": [
+        {"key": "agenda", "title": "Send the agenda", "due": {"days_before": 7, "time": "12:00"}},
+        {"key": "thanks", "title": "Say thanks", "due": {"days_before": -1}}
+    ]})
+}
+
+/// An entry that stands in a calendar; only a job with a provider makes one.
+async fn calendar_entry(app: &TestApp, organization_id: Uuid, event_id: Uuid) {
+    sqlx::query(
+        "INSERT INTO calendar_entries (organization_id, id, event_id, status, is_wanted, provider_event_id, created_at, updated_at)
+         VALUES ($1, $2, $3, 'HELD', true, $2::text, now(), now())",
+    )
+    .bind(organization_id)
+    .bind(app.app.new_id())
+    .bind(event_id)
+    .execute(&app.app.db)
+    .await
+    .unwrap();
 }
 
 /// A job that was given up; no request makes one.

@@ -25,6 +25,7 @@ async fn tables_are_listed_and_described(pool: PgPool) {
         "payments",
         "plan_options",
         "plans",
+        "tasks",
         "venues",
     ];
     assert_eq!(names, expected);

@@ -77,4 +77,14 @@ SELECT id, '00000000-0000-7000-8000-000000000601', rank, jsonb_build_object('ran
     'venue', jsonb_build_object('id', '00000000-0000-7000-8000-000000000101', 'name', 'quagga zebra'), 'catering', '{"in_house": false}'::jsonb,
     'within_budget', true, 'total', jsonb_build_object('amount', 300000 + rank, 'currency', 'USD'), 'per_guest', '{"amount": 2500, "currency": "USD"}'::jsonb)
 FROM organizations, generate_series(1, 3) rank;
+
+INSERT INTO tasks (organization_id, id, event_id, title, description, status, days_before, due_time, due_at, checklist,
+    checklist_item, completed_at, created_at, updated_at)
+SELECT o.id, t.id::uuid, '00000000-0000-7000-8000-000000000301', CASE o.name WHEN 'Acme' THEN t.title ELSE 'zebra' END, 'quagga zebra',
+    t.status, t.days, '17:00', '2026-09-16 00:00Z'::timestamptz - t.days * interval '1 day', 'offsite', t.item,
+    CASE t.status WHEN 'DONE' THEN '2026-08-01Z'::timestamptz END, '2026-02-01Z', '2026-02-01Z'
+FROM organizations o, (VALUES
+    ('00000000-0000-7000-8000-000000000701', 'Sign the contracts', 'DONE', 35, 'contracts'),
+    ('00000000-0000-7000-8000-000000000702', 'Book the bus', 'OPEN', 14, 'travel')
+) t (id, title, status, days, item);
 ANALYZE;
