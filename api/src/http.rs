@@ -20,11 +20,11 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::{
     access::{self, Arrival, Identity},
     api_keys, audit, bookings, caterers, events, extract, health, insights, jobs, members, openapi,
-    organizations, plans,
+    organizations, payments, plans,
     problem::{self, Problem},
     rate_limit, reference,
     state::App,
-    unread, venues, work,
+    unread, venues, webhooks_in, work,
 };
 
 /// Every route of the API, each a line or two in its slice.
@@ -41,6 +41,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .merge(bookings::routes())
         .merge(insights::routes())
         .merge(jobs::routes())
+        .merge(payments::routes())
 }
 
 /// The whole application, as it is served and as tests drive it.
@@ -64,9 +65,11 @@ pub fn app(app: App) -> Router {
         .layer(DefaultBodyLimit::max(app.settings.body_limit))
         .layer(from_fn_with_state(app.clone(), rate_limit::limit))
         .layer(from_fn_with_state(app.clone(), access::authenticate))
-        .layer(limits);
+        .layer(limits.clone());
     Router::new()
         .merge(api)
+        .merge(payments::page())
+        .merge(webhooks_in::routes().layer(limits))
         .merge(health::routes())
         .merge(reference::routes(document))
         .fallback(async || Problem::NotFound)

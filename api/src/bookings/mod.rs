@@ -28,10 +28,13 @@ mod cancel;
 mod confirm;
 mod hold;
 mod payments;
-mod queries;
+pub mod queries;
+mod secure;
 pub use cancel::{CancelledBooking, cancel_all, release_expired};
 pub use hold::{Claim, Place, hold};
+pub use payments::{NewBookingPayment, PaymentKind, PaymentMethod, enter};
 pub use queries::lock_availability;
+pub use secure::{Secured, keep_until, secure};
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()

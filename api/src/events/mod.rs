@@ -293,7 +293,9 @@ async fn delete_event(
         .await
         .on_constraint(|name| {
             let detail = "it has bookings, which are kept; cancel the event instead";
-            (name == "booking_event").then(|| Problem::conflict(&kinds::IN_USE, detail))
+            ["booking_event", "payment_request_event"]
+                .contains(&name)
+                .then(|| Problem::conflict(&kinds::IN_USE, detail))
         })?;
     work.audit("event.deleted", ("event", id), Some(&current), None::<&()>)
         .await?;

@@ -52,6 +52,8 @@ async fn every_read_is_one_query(pool: PgPool) {
         ("/v1/dead-letters", 1),
         ("/v1/bookings", 1),
         ("/v1/bookings/{booking_id}", 1),
+        ("/v1/payments", 1),
+        ("/v1/payments/{payment_id}", 1),
     ];
     for (route, queries) in routes {
         let mut counted = Vec::new();

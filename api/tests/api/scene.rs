@@ -23,6 +23,8 @@ pub struct Scene {
     pub booking_id: Uuid,
     saved_query_id: Uuid,
     dead_job_id: Uuid,
+    /// For the booking.
+    pub payment_id: Uuid,
 }
 
 impl Scene {
@@ -62,6 +64,8 @@ impl Scene {
         let body = json!({"venue_id": venue_id, "number_of_guests": 40});
         let booking_id = create(owner, &format!("/v1/events/{other}/bookings"), &body).await;
         let saved_query_id = create(owner, "/v1/insights/queries", &saved_query(&city)).await;
+        let payments = format!("/v1/events/{other}/payments");
+        let payment_id = create(owner, &payments, &json!({"kind": "DEPOSIT"})).await;
         let organization_id = id(&me["organization"]["id"]);
         let dead_job_id = dead_job(app, organization_id).await;
         Self {
@@ -78,6 +82,7 @@ impl Scene {
             booking_id,
             saved_query_id,
             dead_job_id,
+            payment_id,
         }
     }
 
@@ -100,6 +105,7 @@ impl Scene {
             .replace("{booking_id}", &self.booking_id.to_string())
             .replace("{query_id}", &self.saved_query_id.to_string())
             .replace("{job_id}", &self.dead_job_id.to_string())
+            .replace("{payment_id}", &self.payment_id.to_string())
             .replace("{rank}", "1")
     }
 
@@ -142,6 +148,8 @@ impl Scene {
             ("POST", route) if route.ends_with("/bookings") => {
                 json!({"caterer_id": self.caterer_id, "number_of_guests": 40})
             }
+            ("POST", "/v1/events/{event_id}/payments") => json!({"kind": "DEPOSIT"}),
+            ("POST", route) if route.ends_with("/refund") => json!({}),
             ("POST", route) if route.ends_with("/payments") => {
                 json!({"kind": "DEPOSIT", "method": "CASH", "amount": {"amount": 100, "currency": "EUR"}})
             }

@@ -36,6 +36,9 @@ pub(crate) struct Reference {
     /// The event's id in the planner.
     #[validate(length(min = 1, max = 64), custom(function = "plain_id"))]
     pub(crate) event_id: Option<String>,
+    /// The payment's id in the planner: what Stripe tells of it later is known again by it.
+    #[validate(length(min = 1, max = 64), custom(function = "plain_id"))]
+    pub(crate) payment_id: Option<String>,
 }
 
 /// What Stripe keeps of the planner's ids.
@@ -45,6 +48,8 @@ pub(crate) struct Kept {
     pub(crate) organization_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) event_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) payment_id: Option<String>,
 }
 
 fn one() -> i64 {
@@ -93,6 +98,7 @@ pub(crate) fn push_reference(form: &mut Form, reference: &Kept, names: &[&str]) 
         for (key, id) in [
             ("organization_id", &reference.organization_id),
             ("event_id", &reference.event_id),
+            ("payment_id", &reference.payment_id),
         ] {
             if let Some(id) = id {
                 form.push((format!("{name}[{key}]"), id.clone()));
@@ -115,6 +121,7 @@ impl Reference {
         Ok(Kept {
             organization_id: own.or_else(|| self.organization_id.clone()),
             event_id: self.event_id.clone(),
+            payment_id: self.payment_id.clone(),
         })
     }
 }
