@@ -74,8 +74,7 @@ pub async fn ask_for_it(
 /// Closes the page of a payment that somebody has cancelled; or finds that it was paid.
 pub async fn close(app: &App, errand: &Errand, id: Uuid) -> Result<(), Failure> {
     let organization_id = errand.organization_id;
-    let (work, request) = checkout::begin(app, organization_id, id).await?;
-    drop(work);
+    let request = checkout::read(app, organization_id, id).await?;
     let Some(session_id) = request
         .session_id
         .as_ref()

@@ -25,6 +25,8 @@ use crate::{
 const SHORTEST: Duration = Duration::from_mins(31);
 /// Stripe's own event comes first, as a rule.
 const AFTER_CLOSING: Duration = Duration::from_mins(5);
+/// How often it is asked when events keep coming in between.
+const QUESTIONS: usize = 5;
 const AGAIN: Duration = Duration::from_hours(1);
 
 /// Makes the page of a payment that has none yet, and gives the payment as it is then.
@@ -65,20 +67,29 @@ pub async fn open(app: &App, errand: &Errand, id: Uuid) -> Result<Payment, Failu
 /// Asks Stripe how far a payment is, and takes that as the truth.
 pub async fn ask(app: &App, errand: &Errand, id: Uuid) -> Result<(), Failure> {
     let organization_id = errand.organization_id;
-    let (work, before) = begin(app, organization_id, id).await?;
-    drop(work);
-    let Some((told, intent_id)) = truth(app, errand, &before).await? else {
-        return Ok(());
-    };
-    let (mut work, request) = begin(app, organization_id, id).await?;
-    if request.version != before.version {
-        let error = "the payment changed while Stripe was asked".into();
-        return Err(Failure::Retry { error, after: None });
+    let mut before = read(app, organization_id, id).await?;
+    for _ in 0..QUESTIONS {
+        let Some((told, intent_id)) = truth(app, errand, &before).await? else {
+            return Ok(());
+        };
+        let (mut work, request) = begin(app, organization_id, id).await?;
+        // What changed meanwhile may be newer than the answer.
+        if request.version != before.version {
+            before = request;
+            continue;
+        }
+        let intent_id = intent_id.as_deref();
+        learn(&mut work, organization_id, &request, told, intent_id).await?;
+        return Ok(work.commit_silently().await?);
     }
-    let intent_id = intent_id.as_deref();
-    learn(&mut work, organization_id, &request, told, intent_id).await?;
-    work.commit_silently().await?;
-    Ok(())
+    let error = "the payment kept changing while Stripe was asked".into();
+    Err(Failure::Retry { error, after: None })
+}
+
+/// The payment as it is now.
+pub async fn read(app: &App, organization_id: Uuid, id: Uuid) -> Result<Request, Failure> {
+    let mut db = app.db.acquire().await?;
+    Ok(queries::lock(&mut db, organization_id, id).await?)
 }
 
 /// A page that should be closed by now: whatever events got lost, the payment comes to its end.

@@ -95,8 +95,7 @@ pub async fn give_back(app: &App, errand: &Errand, id: Uuid) -> Result<(), Failu
     if refund.is_done {
         return Ok(());
     }
-    let (work, request) = checkout::begin(app, organization_id, refund.payment_id).await?;
-    drop(work);
+    let request = checkout::read(app, organization_id, refund.payment_id).await?;
     let intent_id = intent_of(app, errand, &request).await?;
     let made = stripe::refund(app, errand, &request, &intent_id, id, refund.amount).await;
     let refusal = match made {

@@ -23,8 +23,8 @@ pub struct Scene {
     pub booking_id: Uuid,
     saved_query_id: Uuid,
     dead_job_id: Uuid,
-    /// For the booking.
-    pub payment_id: Uuid,
+    /// Cancelled, of the booking.
+    payment_id: Uuid,
 }
 
 impl Scene {
@@ -66,6 +66,12 @@ impl Scene {
         let saved_query_id = create(owner, "/v1/insights/queries", &saved_query(&city)).await;
         let payments = format!("/v1/events/{other}/payments");
         let payment_id = create(owner, &payments, &json!({"kind": "DEPOSIT"})).await;
+        // Nobody asks for it any more, so that all is due.
+        let path = format!("/v1/payments/{payment_id}/cancel");
+        owner
+            .post_once(&path, &path, &Value::Null)
+            .await
+            .expect(200);
         let organization_id = id(&me["organization"]["id"]);
         let dead_job_id = dead_job(app, organization_id).await;
         Self {

@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    scene::Scene,
+    scene::{Scene, create, id},
     support::{Answer, Client, NOW, TestApp, WEBHOOK_SECRET},
 };
 
@@ -204,11 +204,27 @@ pub async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut()
 }
 
 /// An application with a payment over 280.00 EUR that Stripe has a page for.
-async fn with_payment(pool: &PgPool) -> (TestApp, Scene) {
+async fn with_payment(pool: &PgPool) -> (TestApp, Told) {
     let app = TestApp::new(pool.clone()).await;
     let scene = Scene::new(&app, "told").await;
-    ready(pool, scene.payment_id, "").await;
-    (app, scene)
+    let booking_id = scene.booking_id;
+    let booking = app.viewer.get(&format!("/v1/bookings/{booking_id}")).await;
+    let event_id = id(&booking.expect(200)["event_id"]);
+    let path = format!("/v1/events/{event_id}/payments");
+    let payment_id = create(&app.planner, &path, &json!({"kind": "DEPOSIT"})).await;
+    ready(pool, payment_id, "").await;
+    let told = Told {
+        event_id,
+        booking_id,
+        payment_id,
+    };
+    (app, told)
+}
+
+struct Told {
+    event_id: Uuid,
+    booking_id: Uuid,
+    payment_id: Uuid,
 }
 
 /// The page is made, and no job is left that would make another.
@@ -263,14 +279,14 @@ async fn payment(app: &TestApp, id: Uuid) -> Value {
 
 #[sqlx::test]
 async fn an_event_that_comes_a_thousand_times_at_once_has_one_effect(pool: PgPool) {
-    let (app, scene) = with_payment(&pool).await;
+    let (app, told) = with_payment(&pool).await;
     let app = Arc::new(app);
-    let (kind, object) = life(&metadata(&app, scene.payment_id), "").swap_remove(2);
-    let told = (0..1_000).map(|_| {
+    let (kind, object) = life(&metadata(&app, told.payment_id), "").swap_remove(2);
+    let calls = (0..1_000).map(|_| {
         let (app, object) = (app.clone(), object.clone());
         tokio::spawn(async move { tell(&app, "evt_same", kind, object).await.status.as_u16() })
     });
-    let statuses = futures_util::future::join_all(told).await;
+    let statuses = futures_util::future::join_all(calls).await;
     assert!(statuses.into_iter().all(|status| status.unwrap() == 200));
     work_off(&app, &pool).await;
     let count = async |sql: &'static str| -> i64 {
@@ -292,11 +308,10 @@ async fn an_event_that_comes_a_thousand_times_at_once_has_one_effect(pool: PgPoo
 /// All of the 120 orders, each told twice over.
 #[sqlx::test]
 async fn all_orders_of_five_events_leave_one_state(pool: PgPool) {
-    let (app, scene) = with_payment(&pool).await;
-    let booking = format!("/v1/bookings/{}", scene.booking_id);
-    let event_id = app.viewer.get(&booking).await.expect(200)["event_id"].clone();
-    let path = format!("/v1/events/{}/payments", event_id.as_str().unwrap());
-    let mut ids = vec![scene.payment_id];
+    let (app, told) = with_payment(&pool).await;
+    let booking = format!("/v1/bookings/{}", told.booking_id);
+    let path = format!("/v1/events/{}/payments", told.event_id);
+    let mut ids = vec![told.payment_id];
     let body = json!({"kind": "BALANCE", "amount": {"amount": 28_000, "currency": "EUR"}});
     // Each order has a payment of its own; what is given back is due again.
     let mut orders = Vec::new();
@@ -442,8 +457,8 @@ async fn without_a_secret_stripe_is_told_to_come_again(pool: PgPool) {
 /// Signed right, and yet not to be believed.
 #[sqlx::test]
 async fn only_what_fits_the_payment_that_we_asked_for_moves_it(pool: PgPool) {
-    let (app, scene) = with_payment(&pool).await;
-    let own = metadata(&app, scene.payment_id);
+    let (app, told) = with_payment(&pool).await;
+    let own = metadata(&app, told.payment_id);
     let paid = |change: Value| {
         let mut object = json!({"id": "pi_1", "amount": 28_000, "amount_received": 28_000, "currency": "eur", "metadata": own});
         object
@@ -453,7 +468,7 @@ async fn only_what_fits_the_payment_that_we_asked_for_moves_it(pool: PgPool) {
         object
     };
     let theirs =
-        json!({"organization_id": app.other_organization_id, "payment_id": scene.payment_id});
+        json!({"organization_id": app.other_organization_id, "payment_id": told.payment_id});
     let nobodys = json!({"organization_id": app.organization_id, "payment_id": Uuid::nil()});
     let wrong = [
         paid(json!({"metadata": theirs})),
@@ -481,7 +496,7 @@ async fn only_what_fits_the_payment_that_we_asked_for_moves_it(pool: PgPool) {
         .await
         .expect(200);
     work_off(&app, &pool).await;
-    assert_eq!(payment(&app, scene.payment_id).await["status"], "PENDING");
+    assert_eq!(payment(&app, told.payment_id).await["status"], "PENDING");
     let moved: i64 = sqlx::query_scalar("SELECT count(*) FROM payments")
         .fetch_one(&pool)
         .await
@@ -496,7 +511,7 @@ async fn only_what_fits_the_payment_that_we_asked_for_moves_it(pool: PgPool) {
     .await
     .expect(200);
     work_off(&app, &pool).await;
-    assert_eq!(payment(&app, scene.payment_id).await["status"], "SUCCEEDED");
+    assert_eq!(payment(&app, told.payment_id).await["status"], "SUCCEEDED");
 }
 
 #[sqlx::test]
