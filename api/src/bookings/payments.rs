@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use validator::Validate;
 
-use super::{Booking, lock_availability, queries, record};
+use super::{Booking, lock_availability, queries as bookings, record};
 use crate::{
     access::{Access, ReadEvents, WriteBookings},
     extract::{Json, Path, Query, ValidateOnly},
@@ -17,6 +17,8 @@ use crate::{
     state::App,
     work::{Answer, Work},
 };
+
+mod queries;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
 #[serde(rename_all = "UPPERCASE")]
@@ -87,8 +89,8 @@ pub async fn list_booking_payments(
     list: List<NoFilter>,
 ) -> Result<Response, Problem> {
     let organization_id = access.organization_id();
-    queries::get(&app.db, organization_id, booking_id).await?;
-    let payments = queries::payments(
+    bookings::get(&app.db, organization_id, booking_id).await?;
+    let payments = queries::list(
         &app.db,
         organization_id,
         booking_id,
@@ -115,7 +117,7 @@ pub async fn create_booking_payment(
     let organization_id = access.organization_id();
     let mut work = access.begin_once(&app).await?.rehearse(query.validate_only);
     lock_availability(&mut work, organization_id).await?;
-    let booking = queries::get_in(&mut work, organization_id, booking_id).await?;
+    let booking = bookings::get_in(&mut work, organization_id, booking_id).await?;
     let under_way = queries::under_way(&mut work, organization_id, booking_id).await?;
     check(&new, &booking, under_way, work.now)?;
     let payment = enter(&mut work, organization_id, &booking, None, &new).await?;
@@ -132,7 +134,7 @@ pub async fn enter(
     new: &NewBookingPayment,
 ) -> Result<BookingPayment, Problem> {
     let (id, now) = (work.new_id(), work.now);
-    let payment = queries::insert_payment(
+    let payment = queries::insert(
         work,
         organization_id,
         id,
@@ -142,7 +144,7 @@ pub async fn enter(
         now,
     )
     .await?;
-    let after = queries::get_in(work, organization_id, booking.id).await?;
+    let after = bookings::get_in(work, organization_id, booking.id).await?;
     record(work, "booking.paid", Some(booking), &after).await?;
     Ok(payment)
 }
@@ -197,6 +199,10 @@ fn check(
     Ok(())
 }
 
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that validator calls"
+)]
 fn by_hand(method: &PaymentMethod) -> Result<(), validator::ValidationError> {
     if *method != PaymentMethod::Stripe {
         return Ok(());

@@ -52,17 +52,17 @@ pub async fn request_deposit(
     let (organization_id, key) = (errand.organization_id, errand.idempotency_key.as_str());
     let mut work = Work::system(app, organization_id).await?;
     bookings::lock_availability(&mut work, organization_id).await?;
-    let id = match queries::by_key(&mut work, organization_id, key).await? {
-        Some(id) => id,
-        None => {
-            let new = NewPayment {
-                kind: NewPaymentKind::Deposit,
-                amount: None,
-                booking_ids: None,
-            };
-            let asked = request::create(&mut work, organization_id, event_id, &new, Some(key));
-            asked.await.map_err(final_word)?.id
-        }
+    let known = queries::by_key(&mut work, organization_id, key).await?;
+    let id = if let Some(id) = known {
+        id
+    } else {
+        let new = NewPayment {
+            kind: NewPaymentKind::Deposit,
+            amount: None,
+            booking_ids: None,
+        };
+        let asked = request::create(&mut work, organization_id, event_id, &new, Some(key));
+        asked.await.map_err(final_word)?.id
     };
     work.commit_silently().await?;
     let payment = checkout::open(app, errand, id).await?;

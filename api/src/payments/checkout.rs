@@ -43,7 +43,7 @@ pub async fn open(app: &App, errand: &Errand, id: Uuid) -> Result<Payment, Failu
         }
         Err(error) => return Err(error.into()),
     };
-    let (Some(session_id), Some(url)) = (made.session_id, made.url) else {
+    let (Some(session_id), Some(url)) = (made.id, made.url) else {
         return Err(Failure::Fatal(
             "Stripe made a page without an address".into(),
         ));

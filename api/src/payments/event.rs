@@ -202,7 +202,8 @@ mod tests {
     use crate::payments::PaymentStatus;
 
     fn event(kind: &str, object: Value) -> StripeEvent {
-        let body = json!({"id": "evt_1", "type": kind, "data": {"object": object}});
+        let mut body = json!({"id": "evt_1", "object": "event", "type": kind});
+        body["data"]["object"] = object;
         StripeEvent::read(body.to_string().as_bytes()).unwrap()
     }
 

@@ -4,6 +4,10 @@
 use super::PaymentStatus;
 
 /// Amounts are in the payment's currency, in minor units.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and joins by or"
+)]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Facts {
     /// The payer has done their part, and the bank takes its time.

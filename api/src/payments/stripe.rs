@@ -14,7 +14,8 @@ use crate::{
 /// A page on which somebody pays.
 #[derive(Debug, Deserialize)]
 pub struct Session {
-    pub session_id: Option<String>,
+    #[serde(rename = "session_id")]
+    pub id: Option<String>,
     pub url: Option<String>,
     pub status: Option<String>,
     pub payment_status: Option<String>,

@@ -29,6 +29,7 @@ pub(crate) struct Item {
 /// What a payment belongs to in the planner; kept with it at Stripe as metadata.
 #[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the names that Stripe keeps")]
 pub(crate) struct Reference {
     /// The organization's id in the planner.
     #[validate(length(min = 1, max = 64), custom(function = "plain_id"))]
@@ -43,6 +44,7 @@ pub(crate) struct Reference {
 
 /// What Stripe keeps of the planner's ids.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[expect(clippy::struct_field_names, reason = "the names that Stripe keeps")]
 pub(crate) struct Kept {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) organization_id: Option<String>,
