@@ -152,7 +152,9 @@ fn sign(secret: &str, time: i64, body: &[u8]) -> String {
     mac.update(format!("{time}.").as_bytes());
     mac.update(body);
     let bytes = mac.finalize().into_bytes();
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = bytes
+        .iter()
+        .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     format!("t={time},v1={hex}")
 }
 
