@@ -391,11 +391,100 @@ TABLE organizations (
     version bigint NOT NULL DEFAULT 1,
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
+    default_deposit_rate_bps integer NOT NULL DEFAULT 2000,
     CONSTRAINT organizations_pkey PRIMARY KEY (id),
+    CONSTRAINT organizations_default_deposit_rate_bps_check CHECK (((default_deposit_rate_bps >= 1) AND (default_deposit_rate_bps <= 10000))),
     CONSTRAINT organizations_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
 );
 CREATE POLICY application ON organizations TO event_planner_app USING (true) WITH CHECK (true);
 CREATE POLICY tenant ON organizations USING ((id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+TABLE payment_refunds (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    payment_request_id uuid NOT NULL,
+    amount bigint NOT NULL,
+    reason text NOT NULL,
+    note text NOT NULL DEFAULT ''::text,
+    status text NOT NULL,
+    refund_id text,
+    idempotency_key text,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT payment_refunds_pkey PRIMARY KEY (organization_id, id),
+    CONSTRAINT payment_refund_once UNIQUE (organization_id, idempotency_key),
+    CONSTRAINT payment_refund_request FOREIGN KEY (organization_id, payment_request_id) REFERENCES payment_requests(organization_id, id),
+    CONSTRAINT payment_refunds_amount_check CHECK ((amount > 0)),
+    CONSTRAINT payment_refunds_idempotency_key_check CHECK (((length(idempotency_key) >= 1) AND (length(idempotency_key) <= 200))),
+    CONSTRAINT payment_refunds_note_check CHECK ((length(note) <= 200)),
+    CONSTRAINT payment_refunds_reason_check CHECK ((reason = ANY (ARRAY['REQUESTED'::text, 'HOLD_LOST'::text, 'BOOKING_CANCELLED'::text, 'PAYMENT_CANCELLED'::text]))),
+    CONSTRAINT payment_refunds_status_check CHECK ((status = ANY (ARRAY['PENDING'::text, 'SUCCEEDED'::text, 'FAILED'::text]))),
+);
+CREATE INDEX payment_refunds_request ON public.payment_refunds USING btree (organization_id, payment_request_id);
+CREATE POLICY application ON payment_refunds TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON payment_refunds USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+TABLE payment_requests (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    event_id uuid NOT NULL,
+    kind text NOT NULL,
+    amount bigint NOT NULL,
+    currency text NOT NULL,
+    status text NOT NULL,
+    is_processing boolean NOT NULL DEFAULT false,
+    has_failed boolean NOT NULL DEFAULT false,
+    has_expired boolean NOT NULL DEFAULT false,
+    is_cancelled boolean NOT NULL DEFAULT false,
+    paid_amount bigint NOT NULL DEFAULT 0,
+    refunded_amount bigint NOT NULL DEFAULT 0,
+    dispute text,
+    disputed_amount bigint NOT NULL DEFAULT 0,
+    session_id text,
+    url text,
+    expires_at timestamp with time zone NOT NULL,
+    intent_id text,
+    cancel_requested_at timestamp with time zone,
+    refusal text,
+    failure text,
+    idempotency_key text,
+    paid_at timestamp with time zone,
+    version bigint NOT NULL DEFAULT 1,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT payment_requests_pkey PRIMARY KEY (organization_id, id),
+    CONSTRAINT payment_request_once UNIQUE (organization_id, idempotency_key),
+    CONSTRAINT payment_request_event FOREIGN KEY (organization_id, event_id) REFERENCES events(organization_id, id),
+    CONSTRAINT payment_request_paid_in_full CHECK (((paid_amount = 0) OR (paid_amount = amount))),
+    CONSTRAINT payment_request_refund_within CHECK (((refunded_amount >= 0) AND (refunded_amount <= paid_amount))),
+    CONSTRAINT payment_requests_amount_check CHECK ((amount > 0)),
+    CONSTRAINT payment_requests_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT payment_requests_dispute_check CHECK ((dispute = ANY (ARRAY['OPEN'::text, 'WON'::text, 'LOST'::text]))),
+    CONSTRAINT payment_requests_expires_at_check CHECK (isfinite(expires_at)),
+    CONSTRAINT payment_requests_failure_check CHECK ((length(failure) <= 500)),
+    CONSTRAINT payment_requests_idempotency_key_check CHECK (((length(idempotency_key) >= 1) AND (length(idempotency_key) <= 200))),
+    CONSTRAINT payment_requests_kind_check CHECK ((kind = ANY (ARRAY['DEPOSIT'::text, 'BALANCE'::text]))),
+    CONSTRAINT payment_requests_refusal_check CHECK ((refusal = ANY (ARRAY['HOLD_LOST'::text, 'BOOKING_CANCELLED'::text, 'PAYMENT_CANCELLED'::text]))),
+    CONSTRAINT payment_requests_status_check CHECK ((status = ANY (ARRAY['PENDING'::text, 'PROCESSING'::text, 'SUCCEEDED'::text, 'FAILED'::text, 'CANCELLED'::text, 'EXPIRED'::text, 'PARTIALLY_REFUNDED'::text, 'REFUNDED'::text, 'DISPUTED'::text]))),
+);
+CREATE INDEX payment_requests_event ON public.payment_requests USING btree (organization_id, event_id);
+CREATE INDEX payment_requests_intent ON public.payment_requests USING btree (intent_id);
+CREATE POLICY application ON payment_requests TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON payment_requests USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+TABLE payment_shares (
+    organization_id uuid NOT NULL,
+    payment_request_id uuid NOT NULL,
+    booking_id uuid NOT NULL,
+    amount bigint NOT NULL,
+    CONSTRAINT payment_shares_pkey PRIMARY KEY (organization_id, payment_request_id, booking_id),
+    CONSTRAINT payment_share_booking FOREIGN KEY (organization_id, booking_id) REFERENCES bookings(organization_id, id),
+    CONSTRAINT payment_share_request FOREIGN KEY (organization_id, payment_request_id) REFERENCES payment_requests(organization_id, id),
+    CONSTRAINT payment_shares_amount_check CHECK ((amount >= 0)),
+);
+CREATE INDEX payment_shares_booking ON public.payment_shares USING btree (organization_id, booking_id);
+CREATE POLICY application ON payment_shares TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON payment_shares USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
 
 TABLE payments (
     organization_id uuid NOT NULL,
@@ -408,16 +497,19 @@ TABLE payments (
     reference text NOT NULL DEFAULT ''::text,
     received_at timestamp with time zone NOT NULL,
     created_at timestamp with time zone NOT NULL,
+    payment_request_id uuid,
     CONSTRAINT payments_pkey PRIMARY KEY (organization_id, id),
     CONSTRAINT payment_booking FOREIGN KEY (organization_id, booking_id) REFERENCES bookings(organization_id, id),
+    CONSTRAINT payment_of_request FOREIGN KEY (organization_id, payment_request_id) REFERENCES payment_requests(organization_id, id),
     CONSTRAINT payments_amount_check CHECK ((amount > 0)),
     CONSTRAINT payments_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
     CONSTRAINT payments_kind_check CHECK ((kind = ANY (ARRAY['DEPOSIT'::text, 'BALANCE'::text, 'REFUND'::text]))),
-    CONSTRAINT payments_method_check CHECK ((method = ANY (ARRAY['BANK_TRANSFER'::text, 'CASH'::text, 'CARD'::text, 'OTHER'::text]))),
+    CONSTRAINT payments_method_check CHECK ((method = ANY (ARRAY['BANK_TRANSFER'::text, 'CASH'::text, 'CARD'::text, 'OTHER'::text, 'STRIPE'::text]))),
     CONSTRAINT payments_received_at_check CHECK (isfinite(received_at)),
     CONSTRAINT payments_reference_check CHECK ((length(reference) <= 200)),
 );
 CREATE INDEX payments_booking ON public.payments USING btree (organization_id, booking_id);
+CREATE INDEX payments_request ON public.payments USING btree (organization_id, payment_request_id) WHERE (payment_request_id IS NOT NULL);
 CREATE POLICY application ON payments TO event_planner_app USING (true) WITH CHECK (true);
 CREATE POLICY tenant ON payments USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
 
@@ -458,6 +550,17 @@ TABLE plans (
 );
 CREATE POLICY application ON plans TO event_planner_app USING (true) WITH CHECK (true);
 CREATE POLICY tenant ON plans USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+TABLE received_events (
+    provider text NOT NULL,
+    external_id text NOT NULL,
+    payload jsonb NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    CONSTRAINT received_events_pkey PRIMARY KEY (provider, external_id),
+    CONSTRAINT received_events_external_id_check CHECK (((length(external_id) >= 1) AND (length(external_id) <= 200))),
+    CONSTRAINT received_events_provider_check CHECK (((length(provider) >= 1) AND (length(provider) <= 40))),
+);
+CREATE INDEX received_events_age ON public.received_events USING btree (received_at);
 
 TABLE saved_queries (
     organization_id uuid NOT NULL,
@@ -674,6 +777,21 @@ VIEW reporting.events (id uuid,
     budget_amount bigint,
     budget_currency text,
     budget numeric,
+    created_at timestamp with time zone,
+    updated_at timestamp with time zone);
+VIEW reporting.payment_requests (id uuid,
+    event_id uuid,
+    kind text,
+    status text,
+    currency text,
+    amount bigint,
+    asked numeric,
+    paid_amount bigint,
+    paid numeric,
+    refunded_amount bigint,
+    refunded numeric,
+    expires_at timestamp with time zone,
+    paid_at timestamp with time zone,
     created_at timestamp with time zone,
     updated_at timestamp with time zone);
 VIEW reporting.payments (id uuid,

@@ -8,7 +8,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
+mod payments;
 mod sidecars;
+pub use payments::Payments;
 pub use sidecars::{Place, Sidecars};
 
 /// The event API of Event Planner.
@@ -128,6 +130,8 @@ pub struct Serve {
     /// How long a booking is held before it must be confirmed, in seconds.
     #[arg(long, env, default_value = "172800", value_parser = seconds)]
     pub hold_ttl: Duration,
+    #[command(flatten)]
+    pub payments: Payments,
     /// How long `/ready` says no before connections are closed, so that proxies look away, in seconds.
     #[arg(long, env, default_value = "0", value_parser = seconds)]
     pub drain_delay: Duration,

@@ -20,11 +20,11 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::{
     access::{self, Arrival, Identity},
     api_keys, audit, bookings, calendar, caterers, events, extract, health, insights, jobs,
-    members, openapi, organizations, plans,
+    members, openapi, organizations, payments, plans,
     problem::{self, Problem},
     rate_limit, reference,
     state::App,
-    tasks, unread, venues, work,
+    tasks, unread, venues, webhooks_in, work,
 };
 
 /// Every route of the API, each a line or two in its slice.
@@ -43,6 +43,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .merge(jobs::routes())
         .merge(tasks::routes())
         .merge(calendar::routes())
+        .merge(payments::routes())
 }
 
 /// The whole application, as it is served and as tests drive it.
@@ -66,9 +67,11 @@ pub fn app(app: App) -> Router {
         .layer(DefaultBodyLimit::max(app.settings.body_limit))
         .layer(from_fn_with_state(app.clone(), rate_limit::limit))
         .layer(from_fn_with_state(app.clone(), access::authenticate))
-        .layer(limits);
+        .layer(limits.clone());
     Router::new()
         .merge(api)
+        .merge(payments::page())
+        .merge(webhooks_in::routes().layer(limits))
         .merge(health::routes())
         .merge(reference::routes(document))
         .fallback(async || Problem::NotFound)

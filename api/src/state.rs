@@ -55,6 +55,29 @@ pub struct Settings {
     pub max_in_flight: usize,
     pub plan_ttl: Duration,
     pub hold_ttl: Duration,
+    pub payments: PaymentSettings,
+}
+
+/// The settings of payments through Stripe.
+#[derive(Debug, Clone)]
+pub struct PaymentSettings {
+    /// What Stripe signs its events with; several while one takes the place of another.
+    pub webhook_secrets: Vec<SecretString>,
+    /// How long a checkout page can be paid, and holds are kept for it.
+    pub checkout_ttl: Duration,
+    /// The most that one payment may ask for, in minor units.
+    pub max_amount: i64,
+}
+
+/// The defaults of `serve`.
+impl Default for PaymentSettings {
+    fn default() -> Self {
+        Self {
+            webhook_secrets: Vec::new(),
+            checkout_ttl: Duration::from_hours(23),
+            max_amount: 99_999_999,
+        }
+    }
 }
 
 /// The defaults of `serve`.
@@ -68,6 +91,7 @@ impl Default for Settings {
             max_in_flight: 512,
             plan_ttl: Duration::from_hours(1),
             hold_ttl: Duration::from_hours(48),
+            payments: PaymentSettings::default(),
         }
     }
 }
@@ -87,6 +111,7 @@ impl App {
             max_in_flight: config.max_in_flight,
             plan_ttl: config.plan_ttl,
             hold_ttl: config.hold_ttl,
+            payments: config.payments.settings()?,
         };
         let metrics = Metrics::new()?;
         let sidecars = Sidecars::from_config(&config.sidecars, &metrics.sidecars)?;

@@ -46,6 +46,7 @@ pub struct Metrics {
     /// What the clients of the sidecars count.
     pub sidecars: mcp_kit::Metrics,
     pub jobs: JobMetrics,
+    pub webhooks_received: IntCounterVec,
 }
 
 /// What a worker counts.
@@ -136,6 +137,11 @@ impl Metrics {
             rate_limit_fallbacks,
             sidecars: mcp_kit::Metrics::for_client(&registry)?,
             jobs: JobMetrics::new()?,
+            webhooks_received: counter(
+                "webhooks_received_total",
+                "Events that providers sent: accepted, duplicate, ignored or refused.",
+                &["provider", "outcome"],
+            )?,
             registry,
         })
     }

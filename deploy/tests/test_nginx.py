@@ -204,7 +204,8 @@ class BeforeTheApi(unittest.TestCase):
 
     def test_the_public_addresses_answer(self):
         for path, expected in (("/health", 200), ("/openapi.json", 200), ("/docs/", 200), ("/problems", 200), ("/v1/me", 401),
-                               ("/problems/not_found", 200), ("/.well-known/api-catalog", 200), ("/docs", 308), ("/", 302)):
+                               ("/problems/not_found", 200), ("/.well-known/api-catalog", 200), ("/docs", 308), ("/", 302),
+                               ("/paid", 200), ("/webhooks/stripe", 405), ("/webhooks/nobody", 404)):
             with self.subTest(path=path):
                 self.assertEqual(status(self.nginx.get(path)), expected)
 
@@ -275,7 +276,7 @@ class BeforeAWitness(unittest.TestCase):
     def test_bodies_have_the_limits_of_the_api(self):
         mebibyte = 1024 * 1024
         for path, most in (("/v1/venues", mebibyte), ("/v1/venues/import", 10 * mebibyte), ("/v1/caterers/import", 10 * mebibyte),
-                           ("/v1/venues/export", mebibyte), ("/v1/venues/import/x", mebibyte)):
+                           ("/v1/venues/export", mebibyte), ("/v1/venues/import/x", mebibyte), ("/webhooks/stripe", mebibyte // 4)):
             with self.subTest(path=path):
                 answer = self.nginx.get(path, "POST", body=b"x" * most)
                 self.assertEqual(json.loads(answer.split(b"\r\n\r\n", 1)[1])["body"], most)

@@ -39,6 +39,8 @@ pub(crate) struct Settings<'a> {
 }
 
 pub(crate) const SANDBOX: &str = "sandbox";
+/// What the sandbox signs Stripe's events with, unless somebody has Stripe's own in `.env`.
+const STRIPE_WEBHOOK_SECRET: &str = "whsec_sandbox-signs-with-this-no-real-secret";
 const POSTGRES_SIDECAR: &str = "mcp-postgres";
 
 /// Those that the API calls: `mcp-<name>` here, `<NAME>_SIDECAR_URL` there.
@@ -128,6 +130,9 @@ fn api(settings: &Settings) -> Environment {
         ("PUBLIC_BASE_URL", url),
         ("SERVICE_AUTH_TOKEN", settings.service_auth_token),
     ]));
+    let own = settings.given.get("STRIPE_WEBHOOK_SECRET");
+    let secret = own.unwrap_or(STRIPE_WEBHOOK_SECRET).to_owned();
+    environment.push(("STRIPE_WEBHOOK_SECRET".to_owned(), secret));
     for sidecar in SIDECARS {
         let setting = |what| format!("{}_SIDECAR_{what}", sidecar.to_uppercase());
         let url = settings.urls[format!("mcp-{sidecar}").as_str()].clone();
@@ -157,7 +162,13 @@ fn provider(settings: &Settings, provider: &providers::Provider) -> Environment 
 fn sandbox(settings: &Settings) -> Environment {
     let state = format!("{}/sandbox.json", settings.folder);
     let address = format!("127.0.0.1:{}", settings.port);
-    owned(&[("LISTEN_ADDR", &address), ("STATE_FILE", &state)])
+    let events = format!("{}/webhooks/stripe", settings.urls["api"]);
+    owned(&[
+        ("LISTEN_ADDR", &address),
+        ("STATE_FILE", &state),
+        ("STRIPE_WEBHOOK_URL", &events),
+        ("STRIPE_WEBHOOK_SECRET", STRIPE_WEBHOOK_SECRET),
+    ])
 }
 
 fn listening(settings: &Settings) -> Environment {

@@ -121,6 +121,13 @@ impl Given {
         Ok(Self { file, inherited })
     }
 
+    /// What `.env` has under this name.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        let mut pairs = self.file.iter();
+        let (_, value) = pairs.find(|(given, _)| given == name)?;
+        Some(value)
+    }
+
     fn has(&self, name: &str) -> bool {
         self.inherited.iter().any(|given| given == name)
             || self.file.iter().any(|(given, _)| given == name)

@@ -243,10 +243,15 @@ pub fn taken(conflicts: &[Conflict]) -> Problem {
 
 /// The database's own words for it, should anything have got past the lock.
 pub(super) fn named(constraint: &str) -> Option<Problem> {
-    let ours = [
+    is_ours(constraint)
+        .then(|| Problem::conflict(&kinds::DOUBLE_BOOKING, kinds::DOUBLE_BOOKING.detail()))
+}
+
+/// Whether this is one of the constraints that forbid double booking.
+pub(super) fn is_ours(constraint: &str) -> bool {
+    [
         "booking_venue_once_per_time",
         "booking_caterer_slot_once_per_day",
-    ];
-    ours.contains(&constraint)
-        .then(|| Problem::conflict(&kinds::DOUBLE_BOOKING, kinds::DOUBLE_BOOKING.detail()))
+    ]
+    .contains(&constraint)
 }

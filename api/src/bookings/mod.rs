@@ -30,11 +30,14 @@ mod confirm;
 mod hold;
 mod moving;
 mod payments;
-mod queries;
+pub mod queries;
+mod secure;
 pub use cancel::{CancelledBooking, cancel_all, release_expired};
 pub use hold::{Claim, Conflict, Place, hold, taken};
 pub use moving::{MoveOutcome, MovedBooking, Moving, move_all};
+pub use payments::{NewBookingPayment, PaymentKind, PaymentMethod, enter};
 pub use queries::lock_availability;
+pub use secure::{Secured, keep_until, secure};
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()

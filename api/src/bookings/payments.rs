@@ -1,4 +1,4 @@
-//! Payments that a person records: what came in for a booking, and what went back.
+//! The ledger of a booking: what came in and what went back, recorded by a person or through Stripe.
 
 use axum::{extract::State, response::Response};
 use jiff_sqlx::Timestamp;
@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use validator::Validate;
 
-use super::{Booking, lock_availability, queries, record};
+use super::{Booking, lock_availability, queries as bookings, record};
 use crate::{
     access::{Access, ReadEvents, WriteBookings},
     extract::{Json, Path, Query, ValidateOnly},
@@ -15,8 +15,10 @@ use crate::{
     page::{List, NoFilter, Page},
     problem::Problem,
     state::App,
-    work::Answer,
+    work::{Answer, Work},
 };
+
+mod queries;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
 #[serde(rename_all = "UPPERCASE")]
@@ -35,12 +37,16 @@ pub enum PaymentMethod {
     Cash,
     Card,
     Other,
+    /// Through Stripe: never recorded by hand.
+    Stripe,
 }
 
 /// Money that came in for a booking, or went back.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Payment {
+pub struct BookingPayment {
     pub id: Uuid,
+    /// The payment at `/v1/payments` that it is part of; recorded by hand, it is one by itself.
+    pub payment_id: Uuid,
     pub booking_id: Uuid,
     pub kind: PaymentKind,
     pub method: PaymentMethod,
@@ -56,8 +62,9 @@ pub struct Payment {
 #[schema(example = json!({
     "kind": "DEPOSIT", "method": "BANK_TRANSFER", "amount": {"amount": 50_000, "currency": "USD"}
 }))]
-pub struct NewPayment {
+pub struct NewBookingPayment {
     pub kind: PaymentKind,
+    #[validate(custom(function = by_hand))]
     pub method: PaymentMethod,
     /// In the currency of the booking, more than nothing.
     #[validate(nested)]
@@ -74,7 +81,7 @@ pub struct NewPayment {
 /// List the payments of a booking, oldest first.
 #[utoipa::path(get, path = "/v1/bookings/{booking_id}/payments", tag = "bookings",
     params(("booking_id" = Uuid, Path, description = "The booking.")),
-    responses((status = 200, description = "One page.", body = Page<Payment>)))]
+    responses((status = 200, description = "One page.", body = Page<BookingPayment>)))]
 pub async fn list_booking_payments(
     State(app): State<App>,
     access: Access<ReadEvents>,
@@ -82,8 +89,8 @@ pub async fn list_booking_payments(
     list: List<NoFilter>,
 ) -> Result<Response, Problem> {
     let organization_id = access.organization_id();
-    queries::get(&app.db, organization_id, booking_id).await?;
-    let payments = queries::payments(
+    bookings::get(&app.db, organization_id, booking_id).await?;
+    let payments = queries::list(
         &app.db,
         organization_id,
         booking_id,
@@ -95,34 +102,61 @@ pub async fn list_booking_payments(
 }
 
 /// Record a payment for a booking. Needs an `Idempotency-Key`.
-#[utoipa::path(post, path = "/v1/bookings/{booking_id}/payments", request_body = NewPayment, tag = "bookings",
+#[utoipa::path(post, path = "/v1/bookings/{booking_id}/payments", request_body = NewBookingPayment, tag = "bookings",
     params(("booking_id" = Uuid, Path, description = "The booking."), ValidateOnly),
     responses(
-        (status = 200, description = "With `validate_only`: the payment as it would be.", body = Payment),
-        (status = 201, description = "The payment.", body = Payment)))]
+        (status = 200, description = "With `validate_only`: the payment as it would be.", body = BookingPayment),
+        (status = 201, description = "The payment.", body = BookingPayment)))]
 pub async fn create_booking_payment(
     State(app): State<App>,
     access: Access<WriteBookings>,
     Path(booking_id): Path<Uuid>,
     Query(query): Query<ValidateOnly>,
-    Json(new): Json<NewPayment>,
+    Json(new): Json<NewBookingPayment>,
 ) -> Result<Response, Problem> {
     let organization_id = access.organization_id();
     let mut work = access.begin_once(&app).await?.rehearse(query.validate_only);
     lock_availability(&mut work, organization_id).await?;
-    let booking = queries::get_in(&mut work, organization_id, booking_id).await?;
-    check(&new, &booking, work.now)?;
-    let (id, now) = (work.new_id(), work.now);
-    let payment =
-        queries::insert_payment(&mut work, organization_id, id, booking_id, &new, now).await?;
-    let after = queries::get_in(&mut work, organization_id, booking_id).await?;
-    record(&mut work, "booking.paid", Some(&booking), &after).await?;
+    let booking = bookings::get_in(&mut work, organization_id, booking_id).await?;
+    let under_way = queries::under_way(&mut work, organization_id, booking_id).await?;
+    check(&new, &booking, under_way, work.now)?;
+    let payment = enter(&mut work, organization_id, &booking, None, &new).await?;
     work.commit(Answer::added(&payment)?).await
+}
+
+/// Writes down money that came in for a booking or went back; `payment_request_id` is the payment through Stripe that it
+/// belongs to. The caller has called `lock_availability`.
+pub async fn enter(
+    work: &mut Work,
+    organization_id: Uuid,
+    booking: &Booking,
+    payment_request_id: Option<Uuid>,
+    new: &NewBookingPayment,
+) -> Result<BookingPayment, Problem> {
+    let (id, now) = (work.new_id(), work.now);
+    let payment = queries::insert(
+        work,
+        organization_id,
+        id,
+        booking.id,
+        payment_request_id,
+        new,
+        now,
+    )
+    .await?;
+    let after = bookings::get_in(work, organization_id, booking.id).await?;
+    record(work, "booking.paid", Some(booking), &after).await?;
+    Ok(payment)
 }
 
 /// It must be in the booking's currency, not more than is due (a refund: than was paid), and not
 /// in the future.
-fn check(new: &NewPayment, booking: &Booking, now: jiff::Timestamp) -> Result<(), Problem> {
+fn check(
+    new: &NewBookingPayment,
+    booking: &Booking,
+    under_way: i64,
+    now: jiff::Timestamp,
+) -> Result<(), Problem> {
     let currency = booking.total.currency;
     if new.amount.currency != currency {
         return Err(Problem::field(
@@ -149,9 +183,13 @@ fn check(new: &NewPayment, booking: &Booking, now: jiff::Timestamp) -> Result<()
         ));
     }
     let paid = booking.paid.amount;
-    let due = booking.cancellation_fee.unwrap_or(booking.total).amount - paid;
+    let due = booking.cancellation_fee.unwrap_or(booking.total).amount - paid - under_way;
     let (most, what) = match new.kind {
         PaymentKind::Refund => (paid, "was paid"),
+        PaymentKind::Deposit | PaymentKind::Balance if under_way > 0 => {
+            let what = "is still due beside what is asked for at /v1/payments; cancel that first";
+            (due.max(0), what)
+        }
         PaymentKind::Deposit | PaymentKind::Balance => (due.max(0), "is still due"),
     };
     if new.amount.amount > most {
@@ -159,4 +197,17 @@ fn check(new: &NewPayment, booking: &Booking, now: jiff::Timestamp) -> Result<()
         return Err(Problem::field("/amount/amount", "range", detail));
     }
     Ok(())
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that validator calls"
+)]
+fn by_hand(method: &PaymentMethod) -> Result<(), validator::ValidationError> {
+    if *method != PaymentMethod::Stripe {
+        return Ok(());
+    }
+    Err(validator::ValidationError::new("method").with_message(
+        "payments through Stripe are made with POST /v1/events/{event_id}/payments".into(),
+    ))
 }

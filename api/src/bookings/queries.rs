@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use sqlx::{PgConnection, PgExecutor, PgPool, types::Json};
@@ -6,7 +8,6 @@ use uuid::Uuid;
 use super::{
     Booking, BookingFilter, BookingStatus, CancellationReason,
     hold::{Claim, Conflict, Place},
-    payments::{NewPayment, Payment, PaymentKind, PaymentMethod},
 };
 use crate::{catalogue::CancellationTerm, money::Money, plans::option::PriceLine};
 
@@ -309,6 +310,66 @@ pub async fn cancel(
     Ok(())
 }
 
+/// Lets holds last until `until`, but none longer than `longest` since it was made; gives the ids of those that changed.
+pub async fn keep(
+    db: &mut PgConnection,
+    organization_id: Uuid,
+    ids: &[Uuid],
+    until: Timestamp,
+    longest: Duration,
+    now: Timestamp,
+) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar!(
+        "UPDATE bookings b
+         SET expires_at = least($3, created_at + make_interval(secs => $4)), updated_at = $5, version = b.version + 1
+         WHERE organization_id = $1 AND id = ANY ($2) AND status = 'HELD'
+           AND expires_at < least($3, created_at + make_interval(secs => $4))
+         RETURNING b.id",
+        organization_id,
+        ids,
+        until.to_sqlx() as _,
+        longest.as_secs_f64(),
+        now.to_sqlx()
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// An expired hold as a confirmed booking; false when a caterer has no place left that day.
+pub async fn revive(
+    db: &mut PgConnection,
+    organization_id: Uuid,
+    id: Uuid,
+    now: Timestamp,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
+        "UPDATE bookings b
+         SET status = 'CONFIRMED', confirmed_at = $3, cancelled_at = NULL, cancellation_reason = NULL,
+             cancellation_fee_amount = NULL, slot = place.slot, updated_at = $3, version = b.version + 1,
+             availability_version = v.availability
+         FROM planning_versions v, (
+             SELECT o.id, NULL::smallint AS slot FROM bookings o
+             WHERE o.organization_id = $1 AND o.id = $2 AND o.venue_id IS NOT NULL
+             UNION ALL
+             SELECT o.id, free.slot::smallint FROM bookings o
+             JOIN caterers c ON c.organization_id = $1 AND c.id = o.caterer_id, LATERAL (
+                 SELECT min(slot) AS slot FROM generate_series(1, c.daily_capacity) AS slot
+                 WHERE slot NOT IN (
+                     SELECT t.slot FROM bookings t
+                     WHERE t.organization_id = $1 AND t.caterer_id = c.id AND t.service_date = o.service_date
+                       AND t.status <> 'CANCELLED')) free
+             WHERE o.organization_id = $1 AND o.id = $2 AND free.slot IS NOT NULL
+         ) place
+         WHERE b.organization_id = $1 AND b.id = $2 AND b.status = 'CANCELLED' AND v.organization_id = $1 AND place.id = b.id",
+        organization_id,
+        id,
+        now.to_sqlx()
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Releases the expired holds of an organization; gives their ids.
 pub async fn expire(
     db: &mut PgConnection,
@@ -340,61 +401,5 @@ pub async fn organizations_with_expired_holds(
         now.to_sqlx()
     )
     .fetch_all(db)
-    .await
-}
-
-pub async fn payments(
-    db: &PgPool,
-    organization_id: Uuid,
-    booking_id: Uuid,
-    after: Option<Uuid>,
-    limit: i64,
-) -> sqlx::Result<Vec<Payment>> {
-    sqlx::query_as!(
-        Payment,
-        r#"SELECT id, booking_id, kind AS "kind: PaymentKind", method AS "method: PaymentMethod",
-                  price(amount, currency) AS "amount!: Money", reference, received_at, created_at
-           FROM payments
-           WHERE organization_id = $1 AND booking_id = $2 AND ($3::uuid IS NULL OR id > $3)
-           ORDER BY id LIMIT $4"#,
-        organization_id,
-        booking_id,
-        after,
-        limit
-    )
-    .fetch_all(db)
-    .await
-}
-
-pub async fn insert_payment(
-    db: &mut PgConnection,
-    organization_id: Uuid,
-    id: Uuid,
-    booking_id: Uuid,
-    new: &NewPayment,
-    now: Timestamp,
-) -> sqlx::Result<Payment> {
-    let received_at = new.received_at.unwrap_or_else(|| now.to_sqlx());
-    sqlx::query_as!(
-        Payment,
-        r#"WITH touched AS (
-               UPDATE bookings SET version = version + 1, updated_at = $9 WHERE organization_id = $1 AND id = $3)
-           INSERT INTO payments (organization_id, id, booking_id, kind, method, amount, currency, reference,
-                                 received_at, created_at)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $10, $9)
-           RETURNING id, booking_id, kind AS "kind: PaymentKind", method AS "method: PaymentMethod",
-                     price(amount, currency) AS "amount!: Money", reference, received_at, created_at"#,
-        organization_id,
-        id,
-        booking_id,
-        new.kind as PaymentKind,
-        new.method as PaymentMethod,
-        new.amount.amount,
-        new.amount.currency.as_str(),
-        new.reference,
-        now.to_sqlx(),
-        received_at as jiff_sqlx::Timestamp
-    )
-    .fetch_one(db)
     .await
 }

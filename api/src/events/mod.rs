@@ -317,9 +317,13 @@ async fn delete_event(
         .on_constraint(|name| {
             let detail =
                 "it has bookings or a calendar entry, which are kept; cancel the event instead";
-            ["booking_event", "calendar_entry_event"]
-                .contains(&name)
-                .then(|| Problem::conflict(&kinds::IN_USE, detail))
+            [
+                "booking_event",
+                "calendar_entry_event",
+                "payment_request_event",
+            ]
+            .contains(&name)
+            .then(|| Problem::conflict(&kinds::IN_USE, detail))
         })?;
     work.audit("event.deleted", ("event", id), Some(&current), None::<&()>)
         .await?;

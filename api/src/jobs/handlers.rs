@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+
 use super::{Done, Failure, Handler, Job};
-use crate::{bookings, calendar, state::App, work};
+use crate::{bookings, calendar, payments, state::App, webhooks_in, work};
 
 /// What a worker can do.
 pub const HANDLERS: &[Handler] = &[
@@ -42,7 +44,48 @@ pub const HANDLERS: &[Handler] = &[
         every: Some(Duration::from_mins(3)),
         run: |app, job| Box::pin(look_at_calendars(app, job)),
     },
+    Handler {
+        kind: "received_events.forget",
+        attempts: 1,
+        timeout: Duration::from_secs(30),
+        every: Some(Duration::from_hours(1)),
+        run: |app, job| Box::pin(forget_old_events(app, job)),
+    },
+    payment("payments.open", |app, job| {
+        Box::pin(payments::jobs::run_open(app, job))
+    }),
+    payment("payments.cancel", |app, job| {
+        Box::pin(payments::jobs::run_cancel(app, job))
+    }),
+    payment("payments.check", |app, job| {
+        Box::pin(payments::jobs::run_check(app, job))
+    }),
+    payment("payments.refund", |app, job| {
+        Box::pin(payments::jobs::run_refund(app, job))
+    }),
+    payment("payments.stripe_event", |app, job| {
+        Box::pin(payments::jobs::run_stripe_event(app, job))
+    }),
 ];
+
+/// Money: tried for most of a day before a person has to look.
+const fn payment(
+    kind: &'static str,
+    run: fn(App, Job) -> BoxFuture<'static, Result<Done, Failure>>,
+) -> Handler {
+    Handler {
+        kind,
+        attempts: 20,
+        timeout: Duration::from_mins(1),
+        every: None,
+        run,
+    }
+}
+
+async fn forget_old_events(app: App, _: Job) -> Result<Done, Failure> {
+    webhooks_in::forget_old(&app).await?;
+    Ok(Done::Finished)
+}
 
 async fn release_expired(app: App, _: Job) -> Result<Done, Failure> {
     bookings::release_expired(&app).await?;

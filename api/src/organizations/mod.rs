@@ -35,6 +35,9 @@ pub fn routes() -> OpenApiRouter<App> {
 pub struct Organization {
     pub id: Uuid,
     pub name: String,
+    /// What is asked as a deposit where none of an event's venues and caterers asks for one, in basis points of the
+    /// total: 2000 is 20 %.
+    pub default_deposit_rate_bps: i32,
     pub version: i64,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
@@ -50,6 +53,17 @@ pub struct NewOrganization {
     #[validate(length(min = 1, max = 200), custom(function = crate::text::not_blank))]
     #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
     pub name: String,
+    /// What is asked as a deposit where none of an event's venues and caterers asks for one, in basis points of the
+    /// total.
+    #[serde(default = "default_deposit_rate_bps")]
+    #[validate(range(min = 1, max = 10_000))]
+    #[schema(minimum = 1, maximum = 10_000, default = 2_000)]
+    pub default_deposit_rate_bps: i32,
+}
+
+/// 20 %.
+fn default_deposit_rate_bps() -> i32 {
+    2_000
 }
 
 /// An organization together with its first owner.
@@ -157,7 +171,7 @@ async fn get_organization(
     Answer::ok(organization.version, &organization)
 }
 
-/// Rename the caller's own organization.
+/// Change the caller's own organization.
 #[utoipa::path(patch, path = "/v1/organizations/{organization_id}", tag = "organizations",
     params(("organization_id" = Uuid, Path, description = "The organization.")),
     request_body(content = NewOrganization, content_type = "application/merge-patch+json"),
@@ -175,7 +189,7 @@ async fn update_organization(
     if_match.check(current.version)?;
     let new: NewOrganization = patch.apply(&current, READ_ONLY)?;
     let now = work.now;
-    let organization = queries::update(&mut work, id, &new.name, now).await?;
+    let organization = queries::update(&mut work, id, &new, now).await?;
     work.audit(
         "organization.updated",
         ("organization", id),

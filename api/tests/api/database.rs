@@ -25,7 +25,7 @@ async fn every_tenant_table_has_both_walls(pool: PgPool) {
         "SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
          WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p')
            -- Ours, not a tenant's.
-           AND c.relname NOT IN ('_sqlx_migrations', 'deliveries', 'job_lanes')
+           AND c.relname NOT IN ('_sqlx_migrations', 'deliveries', 'job_lanes', 'received_events')
            AND NOT (c.relrowsecurity AND c.relforcerowsecurity
                     AND (SELECT count(*) FROM pg_policy p WHERE p.polrelid = c.oid) = 2)",
     )

@@ -12,11 +12,12 @@ use tokio::net::TcpListener;
 
 use crate::support::SERVICE_TOKEN;
 
-/// Starts everything that stands for Google, Slack, Stripe and Twilio, and says where the sidecars are.
-pub async fn start() -> (Sandbox, config::Sidecars) {
+/// Starts everything that stands for Google, Slack, Stripe and Twilio, and says where the sidecars are. `arguments` are the
+/// sandbox's.
+pub async fn start(arguments: &[&str]) -> (Sandbox, config::Sidecars) {
     // An error means that one is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let sandbox = Sandbox::start().await.unwrap();
+    let sandbox = Sandbox::start_with(arguments).await.unwrap();
     let metrics = Metrics::new().unwrap();
     let (google, slack) = (google(&sandbox), slack(&sandbox));
     let (stripe, twilio) = (stripe(&sandbox), twilio(&sandbox));

@@ -58,6 +58,8 @@ async fn every_read_is_one_query(pool: PgPool) {
         ("/v1/checklist-templates", 1),
         ("/v1/checklist-templates/{template_key}", 1),
         ("/v1/events/{event_id}/calendar", 1),
+        ("/v1/payments", 1),
+        ("/v1/payments/{payment_id}", 1),
     ];
     for (route, queries) in routes {
         let mut counted = Vec::new();

@@ -28,6 +28,8 @@ pub struct Scene {
     pub template_key: String,
     /// The booked event, which also stands in a calendar.
     pub booked_event_id: Uuid,
+    /// Cancelled, of the booking.
+    payment_id: Uuid,
 }
 
 impl Scene {
@@ -67,6 +69,14 @@ impl Scene {
         let body = json!({"venue_id": venue_id, "number_of_guests": 40});
         let booking_id = create(owner, &format!("/v1/events/{other}/bookings"), &body).await;
         let saved_query_id = create(owner, "/v1/insights/queries", &saved_query(&city)).await;
+        let payments = format!("/v1/events/{other}/payments");
+        let payment_id = create(owner, &payments, &json!({"kind": "DEPOSIT"})).await;
+        // Nobody asks for it any more, so that all is due.
+        let path = format!("/v1/payments/{payment_id}/cancel");
+        owner
+            .post_once(&path, &path, &Value::Null)
+            .await
+            .expect(200);
         let organization_id = id(&me["organization"]["id"]);
         let dead_job_id = dead_job(app, organization_id).await;
         let tasks = format!("/v1/events/{event_id}/tasks");
@@ -97,6 +107,7 @@ impl Scene {
             task_id,
             template_key,
             booked_event_id: other,
+            payment_id,
         }
     }
 
@@ -126,6 +137,7 @@ impl Scene {
             .replace("{booking_id}", &self.booking_id.to_string())
             .replace("{query_id}", &self.saved_query_id.to_string())
             .replace("{job_id}", &self.dead_job_id.to_string())
+            .replace("{payment_id}", &self.payment_id.to_string())
             .replace("{rank}", "1")
     }
 
@@ -175,6 +187,8 @@ impl Scene {
             ("POST", route) if route.ends_with("/bookings") => {
                 json!({"caterer_id": self.caterer_id, "number_of_guests": 40})
             }
+            ("POST", "/v1/events/{event_id}/payments") => json!({"kind": "DEPOSIT"}),
+            ("POST", route) if route.ends_with("/refund") => json!({}),
             ("POST", route) if route.ends_with("/payments") => {
                 json!({"kind": "DEPOSIT", "method": "CASH", "amount": {"amount": 100, "currency": "EUR"}})
             }

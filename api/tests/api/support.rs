@@ -21,7 +21,7 @@ use event_planner_api::{
     organizations::{self, NewTenant},
     rate_limit::RateLimiter,
     sidecars::Sidecars,
-    state::{App, Clock, Ids, Settings, State},
+    state::{App, Clock, Ids, PaymentSettings, Settings, State},
     telemetry::Metrics,
     work::Work,
 };
@@ -38,6 +38,8 @@ use uuid::Uuid;
 use crate::providers;
 
 pub const SERVICE_TOKEN: &str = "4kPz7QvW1xYbN8sLr2TfHc6JmUaGd9Ei";
+/// What the sandbox signs Stripe's events with.
+pub const WEBHOOK_SECRET: &str = "whsec_sandbox-signs-with-this-no-real-secret";
 /// Friday, 15 January 2027, noon UTC.
 pub const NOW: &str = "2027-01-15T12:00:00Z";
 
@@ -74,7 +76,12 @@ impl TestApp {
 
     /// With the sandbox in place of Google, Slack, Stripe and Twilio, and their sidecars.
     pub async fn with_providers(pool: PgPool) -> (Self, Sandbox) {
-        let (sandbox, sidecars) = providers::start().await;
+        Self::with_sandbox(pool, &[]).await
+    }
+
+    /// The same, with settings of the sandbox.
+    pub async fn with_sandbox(pool: PgPool, arguments: &[&str]) -> (Self, Sandbox) {
+        let (sandbox, sidecars) = providers::start(arguments).await;
         let app = Self::assemble(pool, 1_000_000, sidecars, |_| {}).await;
         (app, sandbox)
     }
@@ -100,6 +107,10 @@ impl TestApp {
             max_in_flight: 1_000,
             plan_ttl: Duration::from_hours(1),
             hold_ttl: Duration::from_hours(48),
+            payments: PaymentSettings {
+                webhook_secrets: vec![WEBHOOK_SECRET.into()],
+                ..PaymentSettings::default()
+            },
         };
         change(&mut settings);
         let service_token = SERVICE_TOKEN.to_owned().into();
@@ -156,6 +167,16 @@ impl TestApp {
     pub fn advance(&self, duration: Duration) {
         let microseconds = i64::try_from(duration.as_micros()).unwrap();
         self.clock.fetch_add(microseconds, Ordering::Relaxed);
+    }
+
+    /// Goes with the sandbox, which has the time of the machine, from now on until the next call.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the sandbox asks the machine, too"
+    )]
+    pub fn follow_machine(&self) {
+        let now = jiff::Timestamp::now().as_microsecond();
+        self.clock.store(now, Ordering::Relaxed);
     }
 
     pub fn client(&self, key: &str) -> Client {

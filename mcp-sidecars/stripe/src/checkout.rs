@@ -78,6 +78,20 @@ struct SessionId {
     session_id: String,
 }
 
+#[derive(Debug, Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields)]
+struct ExpireSession {
+    /// The session's id (`cs_…`).
+    #[validate(length(max = 255), custom(function = "stripe_id"))]
+    session_id: String,
+    /// Chosen by the caller, new for each session that is closed; the same again changes nothing more. Kept for 24 hours.
+    #[validate(length(min = 1, max = 200), custom(function = "printable"))]
+    idempotency_key: String,
+    /// Only check and say what would be done.
+    #[serde(default)]
+    dry_run: bool,
+}
+
 /// A payment link, or what one would be.
 #[derive(Debug, Serialize, JsonSchema)]
 struct PaymentLink {
@@ -141,7 +155,7 @@ struct StripeSession {
 }
 
 pub(crate) fn tools(stripe: &Stripe) -> Vec<Tool> {
-    let (link, session, reader) = (stripe.clone(), stripe.clone(), stripe.clone());
+    let [link, session, reader, closer] = std::array::from_fn(|_| stripe.clone());
     vec![
         Tool::new(
             "create_payment_link",
@@ -163,6 +177,12 @@ pub(crate) fn tools(stripe: &Stripe) -> Vec<Tool> {
             move |call, arguments| get_session(reader.clone(), call, arguments),
         )
         .read_only(),
+        Tool::new(
+            "expire_checkout_session",
+            "Closes a checkout session: it can no longer be paid. One that is paid or closed already stays as it is, and is shown.",
+            move |call, arguments| expire_session(closer.clone(), call, arguments),
+        )
+        .idempotent(),
     ]
 }
 
@@ -278,6 +298,38 @@ async fn get_session(
     let found = stripe
         .get(&call, &["checkout", "sessions", &wanted.session_id], &[])
         .await?;
+    Ok(shown(found, false))
+}
+
+async fn expire_session(
+    stripe: Stripe,
+    call: Call,
+    closed: ExpireSession,
+) -> Result<CheckoutSession, ToolError> {
+    let path = ["checkout", "sessions", &closed.session_id];
+    let found: StripeSession = stripe.get(&call, &path, &[]).await?;
+    let is_open = found.status.as_deref() == Some("open");
+    if closed.dry_run || !is_open {
+        let dry_run = closed.dry_run;
+        return Ok(CheckoutSession {
+            dry_run,
+            ..shown(found, false)
+        });
+    }
+    let [first, second, id] = path;
+    let key = &closed.idempotency_key;
+    let made = stripe
+        .post(&call, &[first, second, id, "expire"], Form::new(), key)
+        .await;
+    let refused = match made {
+        Ok(made) => return Ok(shown(made.value, made.replayed)),
+        Err(refused) => refused,
+    };
+    // Perhaps somebody paid in between.
+    let found: StripeSession = stripe.get(&call, &path, &[]).await?;
+    if found.status.as_deref() == Some("open") {
+        return Err(refused);
+    }
     Ok(shown(found, false))
 }
 

@@ -29,6 +29,7 @@ pub(crate) struct Item {
 /// What a payment belongs to in the planner; kept with it at Stripe as metadata.
 #[derive(Debug, Default, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the names that Stripe keeps")]
 pub(crate) struct Reference {
     /// The organization's id in the planner.
     #[validate(length(min = 1, max = 64), custom(function = "plain_id"))]
@@ -36,15 +37,21 @@ pub(crate) struct Reference {
     /// The event's id in the planner.
     #[validate(length(min = 1, max = 64), custom(function = "plain_id"))]
     pub(crate) event_id: Option<String>,
+    /// The payment's id in the planner: what Stripe tells of it later is known again by it.
+    #[validate(length(min = 1, max = 64), custom(function = "plain_id"))]
+    pub(crate) payment_id: Option<String>,
 }
 
 /// What Stripe keeps of the planner's ids.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[expect(clippy::struct_field_names, reason = "the names that Stripe keeps")]
 pub(crate) struct Kept {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) organization_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) event_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) payment_id: Option<String>,
 }
 
 fn one() -> i64 {
@@ -93,6 +100,7 @@ pub(crate) fn push_reference(form: &mut Form, reference: &Kept, names: &[&str]) 
         for (key, id) in [
             ("organization_id", &reference.organization_id),
             ("event_id", &reference.event_id),
+            ("payment_id", &reference.payment_id),
         ] {
             if let Some(id) = id {
                 form.push((format!("{name}[{key}]"), id.clone()));
@@ -115,6 +123,7 @@ impl Reference {
         Ok(Kept {
             organization_id: own.or_else(|| self.organization_id.clone()),
             event_id: self.event_id.clone(),
+            payment_id: self.payment_id.clone(),
         })
     }
 }

@@ -68,6 +68,14 @@ FROM organizations o, (VALUES
     ('00000000-0000-7000-8000-000000000503', '00000000-0000-7000-8000-000000000404', 'BALANCE', 150000, 'JPY', '2026-03-21 12:00Z')
 ) p (id, booking, kind, amount, currency, received);
 
+INSERT INTO payment_requests (organization_id, id, event_id, kind, amount, currency, status, paid_amount, session_id, url, expires_at,
+    failure, idempotency_key, created_at, updated_at)
+SELECT o.id, r.id::uuid, r.event::uuid, r.kind, r.amount, 'USD', r.status, r.paid, 'quagga', 'https://zebra.example', '2026-03-01Z', 'quagga',
+    'zebra', '2026-02-01Z', '2026-02-01Z'
+FROM organizations o, (VALUES
+    ('00000000-0000-7000-8000-000000000701', '00000000-0000-7000-8000-000000000301', 'DEPOSIT', 50000, 'SUCCEEDED', 50000)
+) r (id, event, kind, amount, status, paid);
+
 INSERT INTO plans (organization_id, id, brief, findings, expires_at, created_at)
 SELECT id, '00000000-0000-7000-8000-000000000601',
     '{"number_of_guests": 120, "event_type": "OFFSITE", "location": {"city": "San Francisco"}, "special_requirements": "quagga zebra"}',

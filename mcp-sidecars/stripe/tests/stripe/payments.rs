@@ -276,3 +276,38 @@ async fn a_dry_run_changes_nothing() {
         1
     );
 }
+
+#[tokio::test]
+async fn a_closed_session_can_no_longer_be_paid_and_a_paid_one_stays_paid() {
+    let scene = Scene::new().await;
+    let made = scene
+        .ok("create_checkout_session", session("s-1", 8000))
+        .await;
+    let close = |key: &str, made: &Value| json!({ "session_id": made["session_id"], "idempotency_key": key });
+    let mut rehearsal = close("c-0", &made);
+    rehearsal["dry_run"] = json!(true);
+    assert_eq!(
+        scene.ok("expire_checkout_session", rehearsal).await["status"],
+        "open"
+    );
+    for key in ["c-1", "c-1", "c-2"] {
+        let closed = scene.ok("expire_checkout_session", close(key, &made)).await;
+        assert_eq!(
+            (&closed["status"], &closed["url"]),
+            (&json!("expired"), &Value::Null)
+        );
+    }
+    scene.choose(made["url"].as_str().unwrap(), "pay").await;
+    let paid = scene
+        .ok("create_checkout_session", session("s-2", 8000))
+        .await;
+    scene.choose(paid["url"].as_str().unwrap(), "pay").await;
+    let late = scene
+        .ok("expire_checkout_session", close("c-3", &paid))
+        .await;
+    assert_eq!(
+        (&late["status"], &late["payment_status"]),
+        (&json!("complete"), &json!("paid"))
+    );
+    assert_eq!(scene.count("charges").await, 1);
+}
