@@ -19,10 +19,10 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     access::{self, Arrival, Identity},
-    api_keys, audit, bookings, caterers, events, extract, health, insights, jobs, members, openapi,
-    organizations, plans,
+    api_keys, audit, bookings, caterers, documents, events, extract, health, insights, jobs,
+    members, messages, openapi, organizations, plans,
     problem::{self, Problem},
-    rate_limit, reference,
+    rate_limit, reference, reminders,
     state::App,
     unread, venues, work,
 };
@@ -41,6 +41,9 @@ pub fn routes() -> OpenApiRouter<App> {
         .merge(bookings::routes())
         .merge(insights::routes())
         .merge(jobs::routes())
+        .merge(documents::routes())
+        .merge(messages::routes())
+        .merge(reminders::routes())
 }
 
 /// The whole application, as it is served and as tests drive it.
@@ -67,6 +70,7 @@ pub fn app(app: App) -> Router {
         .layer(limits);
     Router::new()
         .merge(api)
+        .merge(messages::callbacks::routes())
         .merge(health::routes())
         .merge(reference::routes(document))
         .fallback(async || Problem::NotFound)

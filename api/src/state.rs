@@ -55,6 +55,31 @@ pub struct Settings {
     pub max_in_flight: usize,
     pub plan_ttl: Duration,
     pub hold_ttl: Duration,
+    pub delivery: Delivery,
+}
+
+/// What messages and documents keep to.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    pub messages_per_hour: u32,
+    pub slack_channel: String,
+    /// What Twilio's callbacks are signed with, by any of them.
+    pub twilio_callback_tokens: Vec<SecretString>,
+    /// In bytes.
+    pub upload_limit: u64,
+    pub upload_timeout: Duration,
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        Self {
+            messages_per_hour: 500,
+            slack_channel: "#events".into(),
+            twilio_callback_tokens: Vec::new(),
+            upload_limit: 1024 * 1024 * 1024,
+            upload_timeout: Duration::from_mins(15),
+        }
+    }
 }
 
 /// The defaults of `serve`.
@@ -68,6 +93,7 @@ impl Default for Settings {
             max_in_flight: 512,
             plan_ttl: Duration::from_hours(1),
             hold_ttl: Duration::from_hours(48),
+            delivery: Delivery::default(),
         }
     }
 }
@@ -87,6 +113,13 @@ impl App {
             max_in_flight: config.max_in_flight,
             plan_ttl: config.plan_ttl,
             hold_ttl: config.hold_ttl,
+            delivery: Delivery {
+                messages_per_hour: config.delivery.messages_per_hour,
+                slack_channel: config.delivery.slack_channel.clone(),
+                twilio_callback_tokens: config.delivery.twilio_callback_tokens()?,
+                upload_limit: config.delivery.upload_limit,
+                upload_timeout: config.delivery.upload_timeout,
+            },
         };
         let metrics = Metrics::new()?;
         let sidecars = Sidecars::from_config(&config.sidecars, &metrics.sidecars)?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Done, Failure, Handler, Job};
-use crate::{bookings, state::App, work};
+use crate::{bookings, messages, reminders, state::App, work};
 
 /// What a worker can do.
 pub const HANDLERS: &[Handler] = &[
@@ -13,6 +13,27 @@ pub const HANDLERS: &[Handler] = &[
         timeout: Duration::from_secs(30),
         every: Some(Duration::from_secs(10)),
         run: |app, job| Box::pin(release_expired(app, job)),
+    },
+    Handler {
+        kind: "messages.send",
+        attempts: messages::ATTEMPTS,
+        timeout: Duration::from_mins(1),
+        every: None,
+        run: |app, job| Box::pin(messages::deliver(app, job)),
+    },
+    Handler {
+        kind: "messages.check",
+        attempts: 1,
+        timeout: Duration::from_mins(2),
+        every: Some(Duration::from_mins(1)),
+        run: |app, job| Box::pin(messages::check(app, job)),
+    },
+    Handler {
+        kind: "reminders.send_due",
+        attempts: 1,
+        timeout: Duration::from_mins(1),
+        every: Some(Duration::from_secs(15)),
+        run: |app, job| Box::pin(reminders::send_due(app, job)),
     },
     Handler {
         kind: "idempotency_keys.forget",

@@ -21,7 +21,7 @@ use event_planner_api::{
     organizations::{self, NewTenant},
     rate_limit::RateLimiter,
     sidecars::Sidecars,
-    state::{App, Clock, Ids, Settings, State},
+    state::{App, Clock, Delivery, Ids, Settings, State},
     telemetry::Metrics,
     work::Work,
 };
@@ -100,6 +100,7 @@ impl TestApp {
             max_in_flight: 1_000,
             plan_ttl: Duration::from_hours(1),
             hold_ttl: Duration::from_hours(48),
+            delivery: Delivery::default(),
         };
         change(&mut settings);
         let service_token = SERVICE_TOKEN.to_owned().into();
