@@ -17,7 +17,7 @@ CREATE TABLE documents (
     url text,
     failure text,
     -- Under which it was asked for, where that is not a request of its own: an upload, a step of an orchestration.
-    effect_key text CHECK (length(effect_key) BETWEEN 1 AND 300),
+    effect_key text CHECK (length(effect_key) BETWEEN 1 AND 400),
     version bigint NOT NULL DEFAULT 1,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,

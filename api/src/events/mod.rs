@@ -292,8 +292,14 @@ async fn delete_event(
     queries::delete(&mut work, organization_id, id)
         .await
         .on_constraint(|name| {
-            let detail = "it has bookings, which are kept; cancel the event instead";
-            (name == "booking_event").then(|| Problem::conflict(&kinds::IN_USE, detail))
+            let kept = match name {
+                "booking_event" => "bookings",
+                "document_event" => "documents",
+                "message_event" => "messages",
+                _ => return None,
+            };
+            let detail = format!("it has {kept}, which are kept; cancel the event instead");
+            Some(Problem::conflict(&kinds::IN_USE, detail))
         })?;
     work.audit("event.deleted", ("event", id), Some(&current), None::<&()>)
         .await?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Done, Failure, Handler, Job};
-use crate::{bookings, messages, reminders, state::App, work};
+use crate::{bookings, documents, messages, reminders, state::App, work};
 
 /// What a worker can do.
 pub const HANDLERS: &[Handler] = &[
@@ -34,6 +34,27 @@ pub const HANDLERS: &[Handler] = &[
         timeout: Duration::from_mins(1),
         every: Some(Duration::from_secs(15)),
         run: |app, job| Box::pin(reminders::send_due(app, job)),
+    },
+    Handler {
+        kind: "documents.create",
+        attempts: documents::ATTEMPTS,
+        timeout: Duration::from_mins(2),
+        every: None,
+        run: |app, job| Box::pin(documents::create(app, job)),
+    },
+    Handler {
+        kind: "documents.trash",
+        attempts: documents::ATTEMPTS,
+        timeout: Duration::from_mins(1),
+        every: None,
+        run: |app, job| Box::pin(documents::trash(app, job)),
+    },
+    Handler {
+        kind: "documents.forget_broken_uploads",
+        attempts: 1,
+        timeout: Duration::from_mins(1),
+        every: Some(Duration::from_mins(5)),
+        run: |app, job| Box::pin(documents::forget_broken_uploads(app, job)),
     },
     Handler {
         kind: "idempotency_keys.forget",

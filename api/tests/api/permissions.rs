@@ -84,7 +84,7 @@ async fn nobody_gets_in_anywhere(pool: PgPool) {
 
 #[sqlx::test]
 async fn each_role_does_what_the_table_says_and_no_more(pool: PgPool) {
-    let app = TestApp::new(pool).await;
+    let (app, _sandbox) = TestApp::with_providers(pool).await;
     let clients = [&app.viewer, &app.planner, &app.owner, &app.service];
     for (row, column) in table()
         .iter()

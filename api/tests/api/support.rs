@@ -74,8 +74,16 @@ impl TestApp {
 
     /// With the sandbox in place of Google, Slack, Stripe and Twilio, and their sidecars.
     pub async fn with_providers(pool: PgPool) -> (Self, Sandbox) {
+        Self::with_providers_and(pool, |_| {}).await
+    }
+
+    /// The same, with other settings.
+    pub async fn with_providers_and(
+        pool: PgPool,
+        change: impl FnOnce(&mut Settings),
+    ) -> (Self, Sandbox) {
         let (sandbox, sidecars) = providers::start().await;
-        let app = Self::assemble(pool, 1_000_000, sidecars, |_| {}).await;
+        let app = Self::assemble(pool, 1_000_000, sidecars, change).await;
         (app, sandbox)
     }
 
