@@ -1,5 +1,7 @@
 //! The bytes of documents: they pass through us piece by piece, whatever their size.
 
+use std::sync::atomic::Ordering;
+
 use axum::{
     body::{Body, Bytes},
     extract::State,
@@ -11,7 +13,7 @@ use jiff::SignedDuration;
 use mcp_kit::ToolError;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 use utoipa::IntoParams;
 use uuid::Uuid;
@@ -26,7 +28,7 @@ use crate::{
     extract::{Path, Query},
     jobs::{Done, Failure, Job},
     problem::{Problem, kinds},
-    sidecars::{SidecarError, Upload},
+    sidecars::{Errand, SidecarError, Upload},
     state::App,
     work::{Answer, Work},
 };
@@ -82,29 +84,14 @@ pub async fn upload_event_document(
     let row = reserve(&app, access, event_id, &of, &upload.media_type, &effect_key).await?;
     let (_, folder_id) = make::folder(&app, &errand, event_id, None).await?;
     let arguments = json!({ "name": of.name, "folder_id": folder_id });
-    let limit = app.settings.delivery.upload_limit;
-    let (content, too_large) = upload.within(limit);
     let errand = make::keyed(&errand, row.id);
-    let stored = app
-        .sidecars
-        .gdrive
-        .send_content(&errand, "upload_file", &arguments, content)
-        .await;
-    let stored: Result<make::Made, _> = stored;
-    let made = match stored {
-        Ok(made) => Ok(made),
-        Err(_) if too_large.load(std::sync::atomic::Ordering::Relaxed) => Err((
-            format!("it has more than {limit} bytes"),
-            Problem::PayloadTooLarge,
-        )),
-        Err(SidecarError::Refused(refusal)) => Err((refusal.message.clone(), refusal.at(""))),
-        // It may be tried again with the same key; until then it is pending.
-        Err(error) => return Err(error.into()),
-    };
+    let made = store(&app, &errand, &arguments, upload).await?;
     let was_ready = row.status == DocumentStatus::Ready;
     if was_ready {
         return match made {
             Ok(_) => Ok(created(&row)?.replayed()),
+            // Other bytes, or another name, than the key has stored.
+            Err((_, Problem::Invalid(_))) => Err(Problem::IdempotencyKeyReused),
             Err((_, problem)) => Err(problem),
         };
     }
@@ -115,6 +102,31 @@ pub async fn upload_event_document(
     match made {
         Ok(_) => Ok(created(&document)?.into_response()),
         Err((_, problem)) => Err(problem),
+    }
+}
+
+/// Sends the bytes to Drive. What is refused comes with a word for the row; after any other trouble the upload may be tried
+/// again with its key, and the row stays as it is.
+async fn store(
+    app: &App,
+    errand: &Errand,
+    arguments: &Value,
+    upload: Upload,
+) -> Result<Result<make::Made, (String, Problem)>, Problem> {
+    let limit = app.settings.delivery.upload_limit;
+    let (content, too_large) = upload.within(limit);
+    let gdrive = &app.sidecars.gdrive;
+    let stored = gdrive
+        .send_content(errand, "upload_file", arguments, content)
+        .await;
+    match stored {
+        Ok(made) => Ok(Ok(made)),
+        Err(_) if too_large.load(Ordering::Relaxed) => {
+            let why = format!("it has more than {limit} bytes");
+            Ok(Err((why, Problem::PayloadTooLarge)))
+        }
+        Err(SidecarError::Refused(refusal)) => Ok(Err((refusal.message.clone(), refusal.at("")))),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -149,9 +161,10 @@ async fn reserve(
         work.commit_silently().await?;
         return Ok(document);
     }
+    // What is in Drive may have another name here since; Drive's sidecar knows its first one.
     let is_same = document.event_id == event_id
         && document.media_type.as_deref() == Some(media_type)
-        && (document.name == of.name || document.version > 1);
+        && (document.name == of.name || document.status == DocumentStatus::Ready);
     if !is_same {
         return Err(Problem::IdempotencyKeyReused);
     }

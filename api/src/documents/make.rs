@@ -119,6 +119,10 @@ pub async fn keep(
 ) -> Result<Document, Problem> {
     let (organization_id, now) = (work.organization_id(), work.now);
     let current = queries::lock(work, organization_id, id).await?;
+    if current.status == DocumentStatus::Ready {
+        // Somebody else was quicker with the same key.
+        return Ok(current);
+    }
     let is_trashed = current.status == DocumentStatus::Trashed;
     let (action, mut end) = match made {
         Ok(made) => {

@@ -180,6 +180,10 @@ fn plain_name(name: &str) -> Result<(), ValidationError> {
     Ok(())
 }
 
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that validator calls"
+)]
 fn no_folder(kind: &DocumentKind) -> Result<(), ValidationError> {
     if *kind != DocumentKind::Folder {
         return Ok(());

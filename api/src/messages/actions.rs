@@ -125,16 +125,13 @@ pub async fn retract(
     };
     if message.retracted_at.is_none() {
         let slack = &app.sidecars.slack;
-        let _: Value = match &input.text {
-            Some(text) => {
-                let text = words(app, organization_id, event_id, text).await?;
-                let reply = json!({ "channel": channel, "thread_ts": ts, "text": text });
-                slack.run(errand, "reply_in_thread", &reply).await?
-            }
-            None => {
-                let post = json!({ "channel": channel, "ts": ts });
-                slack.run(errand, "delete_message", &post).await?
-            }
+        let _: Value = if let Some(text) = &input.text {
+            let text = words(app, organization_id, event_id, text).await?;
+            let reply = json!({ "channel": channel, "thread_ts": ts, "text": text });
+            slack.run(errand, "reply_in_thread", &reply).await?
+        } else {
+            let post = json!({ "channel": channel, "ts": ts });
+            slack.run(errand, "delete_message", &post).await?
         };
         let mut work = Work::system(app, organization_id).await?;
         let now = work.now;

@@ -50,7 +50,8 @@ async fn remind(app: &App, candidate: &Candidate) -> Result<(), Problem> {
         event.status,
         EventStatus::Completed | EventStatus::Cancelled
     );
-    let is_handled = reminder.handled_for.map(|at| at.to_jiff()) == Some(event.starts_at.to_jiff());
+    let is_handled =
+        reminder.handled_for.map(jiff_sqlx::Timestamp::to_jiff) == Some(event.starts_at.to_jiff());
     let due = Lead::parse(&reminder.offset, reminder.local_time.as_deref())
         .and_then(|lead| lead.before(&event));
     let Some(due) = due.filter(|due| *due <= now && !is_over && !is_handled) else {

@@ -77,4 +77,12 @@ SELECT id, '00000000-0000-7000-8000-000000000601', rank, jsonb_build_object('ran
     'venue', jsonb_build_object('id', '00000000-0000-7000-8000-000000000101', 'name', 'quagga zebra'), 'catering', '{"in_house": false}'::jsonb,
     'within_budget', true, 'total', jsonb_build_object('amount', 300000 + rank, 'currency', 'USD'), 'per_guest', '{"amount": 2500, "currency": "USD"}'::jsonb)
 FROM organizations, generate_series(1, 3) rank;
+
+INSERT INTO messages (organization_id, id, event_id, channel, recipient, notice, text, status, failure, provider_id, sent_at, created_at, updated_at)
+SELECT o.id, m.id::uuid, '00000000-0000-7000-8000-000000000301', m.channel, 'quagga', 'quagga', 'quagga zebra', m.status, 'quagga', 'quagga',
+    m.sent_at, '2026-09-01Z', '2026-09-01Z'
+FROM organizations o, (VALUES
+    ('00000000-0000-7000-8000-000000000701', 'SMS', 'DELIVERED', '2026-09-01Z'::timestamptz),
+    ('00000000-0000-7000-8000-000000000702', 'SLACK', 'FAILED', NULL)
+) m (id, channel, status, sent_at);
 ANALYZE;
