@@ -208,6 +208,40 @@ TABLE deliveries (
     CONSTRAINT deliveries_is_only_row_check CHECK (is_only_row),
 );
 
+TABLE documents (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    event_id uuid NOT NULL,
+    kind text NOT NULL,
+    name text NOT NULL,
+    content text,
+    status text NOT NULL,
+    media_type text,
+    size_bytes bigint,
+    file_id text,
+    url text,
+    failure text,
+    effect_key text,
+    version bigint NOT NULL DEFAULT 1,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT documents_pkey PRIMARY KEY (organization_id, id),
+    CONSTRAINT document_event FOREIGN KEY (organization_id, event_id) REFERENCES events(organization_id, id),
+    CONSTRAINT documents_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(id),
+    CONSTRAINT document_ready_is_somewhere CHECK (((status <> 'READY'::text) OR (file_id IS NOT NULL))),
+    CONSTRAINT documents_effect_key_check CHECK (((length(effect_key) >= 1) AND (length(effect_key) <= 400))),
+    CONSTRAINT documents_kind_check CHECK ((kind = ANY (ARRAY['FOLDER'::text, 'CONTRACT'::text, 'MENU'::text, 'FLOOR_PLAN'::text, 'INVOICE'::text, 'BRIEF'::text, 'OTHER'::text]))),
+    CONSTRAINT documents_name_check CHECK (((length(name) >= 1) AND (length(name) <= 255))),
+    CONSTRAINT documents_size_bytes_check CHECK ((size_bytes >= 0)),
+    CONSTRAINT documents_status_check CHECK ((status = ANY (ARRAY['PENDING'::text, 'READY'::text, 'FAILED'::text, 'TRASHED'::text]))),
+);
+CREATE INDEX documents_event ON public.documents USING btree (organization_id, event_id, id);
+CREATE INDEX documents_pending ON public.documents USING btree (updated_at) WHERE (status = 'PENDING'::text);
+CREATE UNIQUE INDEX document_once_per_effect ON public.documents USING btree (organization_id, effect_key);
+CREATE UNIQUE INDEX event_folder ON public.documents USING btree (organization_id, event_id) WHERE ((kind = 'FOLDER'::text) AND (status <> 'TRASHED'::text));
+CREATE POLICY application ON documents TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON documents USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
 TABLE events (
     organization_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -322,6 +356,78 @@ CREATE UNIQUE INDEX member_email_once_per_organization ON public.members USING b
 CREATE POLICY application ON members TO event_planner_app USING (true) WITH CHECK (true);
 CREATE POLICY tenant ON members USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
 
+TABLE message_opt_outs (
+    organization_id uuid NOT NULL,
+    number text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT message_opt_outs_pkey PRIMARY KEY (organization_id, number),
+    CONSTRAINT message_opt_outs_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(id),
+    CONSTRAINT message_opt_outs_number_check CHECK (((length(number) >= 8) AND (length(number) <= 16))),
+);
+CREATE POLICY application ON message_opt_outs TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON message_opt_outs USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+TABLE message_templates (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    name text NOT NULL,
+    channel text NOT NULL,
+    text text NOT NULL,
+    version bigint NOT NULL DEFAULT 1,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT message_templates_pkey PRIMARY KEY (organization_id, id),
+    CONSTRAINT message_templates_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(id),
+    CONSTRAINT message_templates_channel_check CHECK ((channel = ANY (ARRAY['SLACK'::text, 'SMS'::text]))),
+    CONSTRAINT message_templates_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
+    CONSTRAINT message_templates_text_check CHECK (((length(text) >= 1) AND (length(text) <= 4000))),
+);
+CREATE UNIQUE INDEX message_template_name_once ON public.message_templates USING btree (organization_id, lower(name));
+CREATE POLICY application ON message_templates TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON message_templates USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+TABLE messages (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    event_id uuid NOT NULL,
+    channel text NOT NULL,
+    recipient text NOT NULL,
+    notice text NOT NULL,
+    template_id uuid,
+    template_version bigint,
+    reminder_id uuid,
+    text text NOT NULL,
+    status text NOT NULL,
+    failure text,
+    round integer NOT NULL DEFAULT 1,
+    first_attempt_at timestamp with time zone,
+    provider_id text,
+    place text,
+    expires_at timestamp with time zone,
+    sent_at timestamp with time zone,
+    retracted_at timestamp with time zone,
+    checked_at timestamp with time zone,
+    version bigint NOT NULL DEFAULT 1,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT messages_pkey PRIMARY KEY (organization_id, id),
+    CONSTRAINT message_once_per_recipient UNIQUE (organization_id, event_id, channel, recipient, notice),
+    CONSTRAINT message_event FOREIGN KEY (organization_id, event_id) REFERENCES events(organization_id, id),
+    CONSTRAINT message_reminder FOREIGN KEY (organization_id, reminder_id) REFERENCES reminders(organization_id, id) ON DELETE SET NULL (reminder_id),
+    CONSTRAINT message_template FOREIGN KEY (organization_id, template_id) REFERENCES message_templates(organization_id, id) ON DELETE SET NULL (template_id),
+    CONSTRAINT messages_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(id),
+    CONSTRAINT messages_channel_check CHECK ((channel = ANY (ARRAY['SLACK'::text, 'SMS'::text]))),
+    CONSTRAINT messages_notice_check CHECK (((length(notice) >= 1) AND (length(notice) <= 400))),
+    CONSTRAINT messages_recipient_check CHECK (((length(recipient) >= 1) AND (length(recipient) <= 100))),
+    CONSTRAINT messages_status_check CHECK ((status = ANY (ARRAY['QUEUED'::text, 'SENT'::text, 'DELIVERED'::text, 'FAILED'::text, 'SKIPPED'::text]))),
+    CONSTRAINT messages_text_check CHECK (((length(text) >= 1) AND (length(text) <= 8000))),
+);
+CREATE INDEX messages_created ON public.messages USING btree (organization_id, created_at);
+CREATE INDEX messages_of_provider ON public.messages USING btree (provider_id) WHERE (channel = 'SMS'::text);
+CREATE INDEX messages_unsettled ON public.messages USING btree (sent_at) WHERE ((channel = 'SMS'::text) AND (status = 'SENT'::text));
+CREATE POLICY application ON messages TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON messages USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
 TABLE organizations (
     id uuid NOT NULL,
     name text NOT NULL,
@@ -395,6 +501,37 @@ TABLE plans (
 );
 CREATE POLICY application ON plans TO event_planner_app USING (true) WITH CHECK (true);
 CREATE POLICY tenant ON plans USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+TABLE reminders (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    event_id uuid NOT NULL,
+    offset text NOT NULL,
+    local_time text,
+    offset_seconds bigint NOT NULL,
+    channel text NOT NULL,
+    template_id uuid,
+    text text,
+    recipients text[] NOT NULL,
+    handled_for timestamp with time zone,
+    failure text,
+    version bigint NOT NULL DEFAULT 1,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT reminders_pkey PRIMARY KEY (organization_id, id),
+    CONSTRAINT reminder_event FOREIGN KEY (organization_id, event_id) REFERENCES events(organization_id, id) ON DELETE CASCADE,
+    CONSTRAINT reminder_template FOREIGN KEY (organization_id, template_id) REFERENCES message_templates(organization_id, id),
+    CONSTRAINT reminders_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(id),
+    CONSTRAINT reminder_says_one_thing CHECK ((num_nonnulls(template_id, text) = 1)),
+    CONSTRAINT reminders_channel_check CHECK ((channel = ANY (ARRAY['SLACK'::text, 'SMS'::text]))),
+    CONSTRAINT reminders_local_time_check CHECK ((local_time ~ '^\d\d:\d\d(:\d\d)?$'::text)),
+    CONSTRAINT reminders_offset_check CHECK (((length("offset") >= 2) AND (length("offset") <= 40))),
+    CONSTRAINT reminders_offset_seconds_check CHECK ((offset_seconds >= 0)),
+    CONSTRAINT reminders_text_check CHECK (((length(text) >= 1) AND (length(text) <= 4000))),
+);
+CREATE INDEX reminders_event ON public.reminders USING btree (organization_id, event_id, id);
+CREATE POLICY application ON reminders TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON reminders USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
 
 TABLE saved_queries (
     organization_id uuid NOT NULL,
@@ -571,6 +708,17 @@ VIEW reporting.events (id uuid,
     budget_amount bigint,
     budget_currency text,
     budget numeric,
+    created_at timestamp with time zone,
+    updated_at timestamp with time zone);
+VIEW reporting.messages (id uuid,
+    event_id uuid,
+    channel text,
+    template_id uuid,
+    template_version bigint,
+    reminder_id uuid,
+    status text,
+    sent_at timestamp with time zone,
+    retracted_at timestamp with time zone,
     created_at timestamp with time zone,
     updated_at timestamp with time zone);
 VIEW reporting.payments (id uuid,
