@@ -265,7 +265,7 @@ async fn a_refused_message_fails_and_can_be_retried(pool: PgPool) {
 #[sqlx::test]
 async fn an_hour_has_so_many_messages_and_no_more(pool: PgPool) {
     let app = TestApp::with(pool, |settings: &mut Settings| {
-        settings.delivery.messages_per_hour = 3
+        settings.delivery.messages_per_hour = 3;
     })
     .await;
     let event = with_contact(&app).await;
@@ -494,7 +494,7 @@ async fn without_callbacks_the_end_is_asked_for(pool: PgPool) {
     for message in messages.as_array().unwrap() {
         once(&app, message, "SENT").await;
     }
-    app.advance(Duration::from_secs(600));
+    app.advance(Duration::from_mins(10));
     tokio::time::sleep(Duration::from_secs(1)).await;
     sqlx::query("UPDATE jobs SET available_at = now() WHERE kind = 'messages.check'")
         .execute(&pool)
