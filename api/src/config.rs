@@ -8,8 +8,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
+mod delivery;
 mod payments;
 mod sidecars;
+pub use delivery::Delivery;
 pub use payments::Payments;
 pub use sidecars::{Place, Sidecars};
 
@@ -106,6 +108,8 @@ pub struct Serve {
     pub service_auth_token_file: Option<PathBuf>,
     #[command(flatten)]
     pub sidecars: Sidecars,
+    #[command(flatten)]
+    pub delivery: Delivery,
     /// Take the client's address from the last entry of `X-Forwarded-For`: only behind our proxy.
     #[arg(long, env)]
     pub trust_forwarded_for: bool,

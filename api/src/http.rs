@@ -3,26 +3,23 @@
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use axum::{
-    BoxError, Router,
+    BoxError, Extension, Router,
     error_handling::HandleErrorLayer,
     extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request, State},
-    http::{HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
 };
-use tower::{
-    ServiceBuilder, limit::GlobalConcurrencyLimitLayer, load_shed::LoadShedLayer,
-    timeout::TimeoutLayer,
-};
+use tower::{ServiceBuilder, limit::GlobalConcurrencyLimitLayer, load_shed::LoadShedLayer};
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     access::{self, Arrival, Identity},
-    api_keys, audit, bookings, calendar, caterers, events, extract, health, insights, jobs,
-    members, openapi, organizations, payments, plans,
+    api_keys, audit, bookings, calendar, caterers, documents, events, extract, health, insights,
+    jobs, members, messages, openapi, organizations, payments, plans,
     problem::{self, Problem},
-    rate_limit, reference,
+    rate_limit, reference, reminders,
     state::App,
     tasks, unread, venues, webhooks_in, work,
 };
@@ -44,6 +41,9 @@ pub fn routes() -> OpenApiRouter<App> {
         .merge(tasks::routes())
         .merge(calendar::routes())
         .merge(payments::routes())
+        .merge(documents::routes())
+        .merge(messages::routes())
+        .merge(reminders::routes())
 }
 
 /// The whole application, as it is served and as tests drive it.
@@ -54,8 +54,7 @@ pub fn app(app: App) -> Router {
     let limits = ServiceBuilder::new()
         .layer(HandleErrorLayer::new(refused))
         .layer(LoadShedLayer::new())
-        .layer(GlobalConcurrencyLimitLayer::new(app.settings.max_in_flight))
-        .layer(TimeoutLayer::new(app.settings.request_timeout));
+        .layer(GlobalConcurrencyLimitLayer::new(app.settings.max_in_flight));
     let api = api
         .layer(from_fn(negotiate))
         .layer(from_fn_with_state(parameters, refuse_unknown_parameters))
@@ -67,11 +66,16 @@ pub fn app(app: App) -> Router {
         .layer(DefaultBodyLimit::max(app.settings.body_limit))
         .layer(from_fn_with_state(app.clone(), rate_limit::limit))
         .layer(from_fn_with_state(app.clone(), access::authenticate))
+        .layer(from_fn(end_in_time))
         .layer(limits.clone());
+    let inbound = webhooks_in::routes()
+        .merge(messages::callbacks::routes())
+        .layer(from_fn(end_in_time))
+        .layer(limits);
     Router::new()
         .merge(api)
         .merge(payments::page())
-        .merge(webhooks_in::routes().layer(limits))
+        .merge(inbound)
         .merge(health::routes())
         .merge(reference::routes(document))
         .fallback(async || Problem::NotFound)
@@ -86,13 +90,33 @@ pub fn app(app: App) -> Router {
         .with_state(app)
 }
 
+/// Whether the body is a file, which passes through us and takes its time.
+pub fn is_upload(method: &Method, uri: &Uri) -> bool {
+    method == Method::POST && uri.path().ends_with("/documents/content")
+}
+
+/// 504 for an answer that has not begun when it is due.
+async fn end_in_time(
+    Extension(arrival): Extension<Arrival>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let answer = tokio::time::timeout_at(arrival.deadline.into(), next.run(request)).await;
+    answer.unwrap_or_else(|_| Problem::Timeout.into_response())
+}
+
 /// The outermost layer: request id, error bodies, `304`, metrics, and one log line.
 async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = request_id(&app, &request);
+    let time = if is_upload(request.method(), request.uri()) {
+        app.settings.delivery.upload_timeout
+    } else {
+        app.settings.request_timeout
+    };
     let arrival = Arrival {
         request_id: id.clone(),
-        deadline: started + app.settings.request_timeout,
+        deadline: started + time,
         traceparent: traceparent(&request),
     };
     request.extensions_mut().insert(arrival);
@@ -224,6 +248,10 @@ async fn negotiate(request: Request, next: Next) -> Response {
     let Some(accept) = request.headers().get(header::ACCEPT) else {
         return next.run(request).await;
     };
+    // A file is of whatever type it is.
+    if request.method() == Method::GET && request.uri().path().ends_with("/content") {
+        return next.run(request).await;
+    }
     let accept = accept.to_str().unwrap_or_default().to_ascii_lowercase();
     let ours = [
         "*/*",
@@ -263,9 +291,6 @@ pub fn client_address(app: &App, request: &Request) -> String {
 }
 
 async fn refused(error: BoxError) -> Problem {
-    if error.is::<tower::timeout::error::Elapsed>() {
-        return Problem::Timeout;
-    }
     if error.is::<tower::load_shed::error::Overloaded>() {
         return Problem::Unavailable("more requests than we can work on; try again".into());
     }

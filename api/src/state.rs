@@ -56,6 +56,7 @@ pub struct Settings {
     pub plan_ttl: Duration,
     pub hold_ttl: Duration,
     pub payments: PaymentSettings,
+    pub delivery: Delivery,
 }
 
 /// The settings of payments through Stripe.
@@ -80,6 +81,30 @@ impl Default for PaymentSettings {
     }
 }
 
+/// What messages and documents keep to.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    pub messages_per_hour: u32,
+    pub slack_channel: String,
+    /// What Twilio's callbacks are signed with, by any of them.
+    pub twilio_callback_tokens: Vec<SecretString>,
+    /// In bytes.
+    pub upload_limit: u64,
+    pub upload_timeout: Duration,
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        Self {
+            messages_per_hour: 500,
+            slack_channel: "#events".into(),
+            twilio_callback_tokens: Vec::new(),
+            upload_limit: 1024 * 1024 * 1024,
+            upload_timeout: Duration::from_mins(15),
+        }
+    }
+}
+
 /// The defaults of `serve`.
 impl Default for Settings {
     fn default() -> Self {
@@ -92,6 +117,7 @@ impl Default for Settings {
             plan_ttl: Duration::from_hours(1),
             hold_ttl: Duration::from_hours(48),
             payments: PaymentSettings::default(),
+            delivery: Delivery::default(),
         }
     }
 }
@@ -112,6 +138,13 @@ impl App {
             plan_ttl: config.plan_ttl,
             hold_ttl: config.hold_ttl,
             payments: config.payments.settings()?,
+            delivery: Delivery {
+                messages_per_hour: config.delivery.messages_per_hour,
+                slack_channel: config.delivery.slack_channel.clone(),
+                twilio_callback_tokens: config.delivery.twilio_callback_tokens()?,
+                upload_limit: config.delivery.upload_limit,
+                upload_timeout: config.delivery.upload_timeout,
+            },
         };
         let metrics = Metrics::new()?;
         let sidecars = Sidecars::from_config(&config.sidecars, &metrics.sidecars)?;

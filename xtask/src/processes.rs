@@ -81,9 +81,7 @@ pub(crate) const PROCESSES: &[Process] = &[
     sidecar("mcp-stripe", "event-planner-mcp-stripe", 3005, |settings| {
         provider(settings, &providers::STRIPE)
     }),
-    sidecar("mcp-twilio", "event-planner-mcp-twilio", 3006, |settings| {
-        provider(settings, &providers::TWILIO)
-    }),
+    sidecar("mcp-twilio", "event-planner-mcp-twilio", 3006, twilio),
     Process {
         name: "api",
         package: "event-planner-api",
@@ -133,6 +131,11 @@ fn api(settings: &Settings) -> Environment {
     let own = settings.given.get("STRIPE_WEBHOOK_SECRET");
     let secret = own.unwrap_or(STRIPE_WEBHOOK_SECRET).to_owned();
     environment.push(("STRIPE_WEBHOOK_SECRET".to_owned(), secret));
+    let signed_with = providers::TWILIO.environment(settings.given, &settings.urls[SANDBOX]);
+    let signed_with = signed_with
+        .into_iter()
+        .find(|(name, _)| name == "TWILIO_AUTH_TOKEN");
+    environment.extend(signed_with.map(|(_, token)| ("TWILIO_CALLBACK_TOKEN".to_owned(), token)));
     for sidecar in SIDECARS {
         let setting = |what| format!("{}_SIDECAR_{what}", sidecar.to_uppercase());
         let url = settings.urls[format!("mcp-{sidecar}").as_str()].clone();
@@ -156,6 +159,20 @@ fn provider(settings: &Settings, provider: &providers::Provider) -> Environment 
     environment.extend(provider.environment(settings.given, &settings.urls[SANDBOX]));
     environment.extend(listening(settings));
     environment.extend(owned(&[("MCP_TOKENS", settings.sidecar_token)]));
+    environment
+}
+
+/// The sandbox tells the API how messages fare. The real Twilio cannot reach this machine.
+fn twilio(settings: &Settings) -> Environment {
+    let mut environment = provider(settings, &providers::TWILIO);
+    if !providers::TWILIO.is_real(settings.given) {
+        // Again and again, if the API does not know the message yet.
+        let url = format!(
+            "{}/webhooks/twilio/status#rc=5&rp=all",
+            settings.urls["api"]
+        );
+        environment.extend(owned(&[("TWILIO_STATUS_CALLBACK_URL", &url)]));
+    }
     environment
 }
 

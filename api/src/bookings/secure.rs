@@ -97,7 +97,9 @@ async fn take_back(
     };
     let conflicts = match claim.place {
         Place::Venue(id) => queries::venue_conflicts(db, organization_id, id, &claim, &[]).await?,
-        Place::Caterer(id) => queries::caterer_conflicts(db, organization_id, id, &claim, &[]).await?,
+        Place::Caterer(id) => {
+            queries::caterer_conflicts(db, organization_id, id, &claim, &[]).await?
+        }
     };
     if !conflicts.is_empty() {
         return Ok(false);

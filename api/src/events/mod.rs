@@ -315,15 +315,16 @@ async fn delete_event(
     queries::delete(&mut work, organization_id, id)
         .await
         .on_constraint(|name| {
-            let detail =
-                "it has bookings or a calendar entry, which are kept; cancel the event instead";
-            [
-                "booking_event",
-                "calendar_entry_event",
-                "payment_request_event",
-            ]
-            .contains(&name)
-            .then(|| Problem::conflict(&kinds::IN_USE, detail))
+            let kept = match name {
+                "booking_event" => "bookings",
+                "calendar_entry_event" => "a calendar entry",
+                "payment_request_event" => "payments",
+                "document_event" => "documents",
+                "message_event" => "messages",
+                _ => return None,
+            };
+            let detail = format!("it has {kept}, which are kept; cancel the event instead");
+            Some(Problem::conflict(&kinds::IN_USE, detail))
         })?;
     work.audit("event.deleted", ("event", id), Some(&current), None::<&()>)
         .await?;

@@ -5,7 +5,9 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use super::{Done, Failure, Handler, Job};
-use crate::{bookings, calendar, payments, state::App, webhooks_in, work};
+use crate::{
+    bookings, calendar, documents, messages, payments, reminders, state::App, webhooks_in, work,
+};
 
 /// What a worker can do.
 pub const HANDLERS: &[Handler] = &[
@@ -15,6 +17,48 @@ pub const HANDLERS: &[Handler] = &[
         timeout: Duration::from_secs(30),
         every: Some(Duration::from_secs(10)),
         run: |app, job| Box::pin(release_expired(app, job)),
+    },
+    Handler {
+        kind: "messages.send",
+        attempts: messages::ATTEMPTS,
+        timeout: Duration::from_mins(1),
+        every: None,
+        run: |app, job| Box::pin(messages::deliver(app, job)),
+    },
+    Handler {
+        kind: "messages.check",
+        attempts: 1,
+        timeout: Duration::from_mins(2),
+        every: Some(Duration::from_mins(1)),
+        run: |app, job| Box::pin(messages::check(app, job)),
+    },
+    Handler {
+        kind: "reminders.send_due",
+        attempts: 1,
+        timeout: Duration::from_mins(1),
+        every: Some(Duration::from_secs(15)),
+        run: |app, job| Box::pin(reminders::send_due(app, job)),
+    },
+    Handler {
+        kind: "documents.create",
+        attempts: documents::ATTEMPTS,
+        timeout: Duration::from_mins(2),
+        every: None,
+        run: |app, job| Box::pin(documents::create(app, job)),
+    },
+    Handler {
+        kind: "documents.trash",
+        attempts: documents::ATTEMPTS,
+        timeout: Duration::from_mins(1),
+        every: None,
+        run: |app, job| Box::pin(documents::trash(app, job)),
+    },
+    Handler {
+        kind: "documents.forget_broken_uploads",
+        attempts: 1,
+        timeout: Duration::from_mins(1),
+        every: Some(Duration::from_mins(5)),
+        run: |app, job| Box::pin(documents::forget_broken_uploads(app, job)),
     },
     Handler {
         kind: "idempotency_keys.forget",

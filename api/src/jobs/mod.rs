@@ -130,6 +130,14 @@ impl From<SidecarError> for Failure {
     fn from(error: SidecarError) -> Self {
         match error {
             SidecarError::Refused(refusal) => Self::Fatal(refusal.message),
+            // Only this job has something to find out.
+            SidecarError::Unknown(problem) => match *problem {
+                Problem::Sidecar(_, error, after) => Self::Retry {
+                    error,
+                    after: after.map(Duration::from_secs),
+                },
+                problem => problem.into(),
+            },
             SidecarError::Problem(problem) => match *problem {
                 Problem::Sidecar(_, error, after) => Self::Away {
                     error,

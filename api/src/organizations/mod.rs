@@ -22,6 +22,7 @@ use crate::{
 };
 
 mod queries;
+pub use queries::name;
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()

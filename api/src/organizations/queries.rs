@@ -61,3 +61,12 @@ pub async fn update(
     .fetch_one(db)
     .await
 }
+
+pub async fn name(db: &mut PgConnection, organization_id: Uuid) -> sqlx::Result<String> {
+    sqlx::query_scalar!(
+        "SELECT name FROM organizations WHERE id = $1",
+        organization_id
+    )
+    .fetch_one(db)
+    .await
+}

@@ -12,8 +12,10 @@ use crate::problem::{FieldError, Kind, Problem, kinds};
 pub enum SidecarError {
     /// The tool does not take these arguments, or will not do it: the slice knows which of its fields they came from.
     Refused(Refusal),
-    /// Nothing that the client's input could change.
+    /// Nothing that the client's input could change, and surely nothing was done.
     Problem(Box<Problem>),
+    /// The same, but it may have been done: the same call with its key finds out.
+    Unknown(Box<Problem>),
 }
 
 /// A tool's words about its arguments.
@@ -65,7 +67,8 @@ impl SidecarError {
                 "sidecar"
             );
         }
-        match code {
+        let is_unknown = may_be_done(&error);
+        let told = match code {
             Code::Invalid | Code::Refused | Code::NotFound => Self::Refused(Refusal {
                 code,
                 errors: field_errors(error.details.as_ref()),
@@ -87,7 +90,26 @@ impl SidecarError {
                 let cause = cause.context(format!("{sidecar} failed"));
                 Self::Problem(Box::new(Problem::Internal(cause)))
             }
+        };
+        match told {
+            Self::Problem(problem) if is_unknown => Self::Unknown(problem),
+            told => told,
         }
+    }
+}
+
+/// Whether the tool may have done it although there is no result: the connection was lost, the time was up, or the tool
+/// itself says that it does not know.
+fn may_be_done(error: &ToolError) -> bool {
+    let says_so = error
+        .details
+        .as_ref()
+        .is_some_and(|details| details["outcome"] == "unknown");
+    match error.code {
+        Code::Timeout | Code::Internal => !error.is_undone,
+        // What the tool tells of itself comes without a cause.
+        Code::Unavailable => says_so || (!error.is_undone && error.cause.is_some()),
+        Code::Invalid | Code::Refused | Code::NotFound | Code::RateLimited => false,
     }
 }
 
@@ -96,7 +118,7 @@ impl From<SidecarError> for Problem {
     fn from(error: SidecarError) -> Self {
         match error {
             SidecarError::Refused(refusal) => refusal.at(""),
-            SidecarError::Problem(problem) => *problem,
+            SidecarError::Problem(problem) | SidecarError::Unknown(problem) => *problem,
         }
     }
 }

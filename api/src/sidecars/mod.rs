@@ -1,6 +1,7 @@
 //! The sidecars as the rest of the API sees them: typed functions, for the member who asks, within the time that the
 //! request has left. One file for each sidecar.
 
+mod content;
 mod error;
 pub mod postgres;
 
@@ -13,6 +14,7 @@ use uuid::Uuid;
 
 use crate::{access::Access, config, problem::kinds};
 
+pub use content::Upload;
 pub use error::{Refusal, SidecarError};
 pub use postgres::Postgres;
 
@@ -167,16 +169,35 @@ impl Sidecar {
         request: Result<Request, mcp_kit::ToolError>,
         request_id: &str,
     ) -> Result<T, SidecarError> {
-        let client = self.client.as_ref().ok_or_else(|| {
-            let setting = format!("{}_url", self.name).to_uppercase();
-            let detail = format!("set {setting} to the address of that sidecar");
-            SidecarError::problem(&kinds::SIDECAR_NOT_CONFIGURED, detail, None)
-        })?;
+        let client = self.client()?;
         let answer = match request {
             Ok(request) => client.call_as(&request).await,
             Err(error) => Err(error),
         };
         answer.map_err(|error| SidecarError::of(error, self.name, request_id))
+    }
+
+    fn client(&self) -> Result<&Client, SidecarError> {
+        self.client.as_ref().ok_or_else(|| {
+            let setting = format!("{}_url", self.name).to_uppercase();
+            let detail = format!("set {setting} to the address of that sidecar");
+            SidecarError::problem(&kinds::SIDECAR_NOT_CONFIGURED, detail, None)
+        })
+    }
+}
+
+impl<P> Access<P> {
+    /// An errand for this caller, in the time that the request has left; its key is still to be given.
+    pub fn errand(&self) -> Errand {
+        let deadline = self.arrival.deadline.checked_sub(MARGIN);
+        Errand {
+            organization_id: self.person.organization_id,
+            member_id: Some(self.person.member_id),
+            request_id: Some(self.arrival.request_id.clone()),
+            idempotency_key: String::new(),
+            account: None,
+            deadline: deadline.unwrap_or(self.arrival.deadline).into(),
+        }
     }
 }
 

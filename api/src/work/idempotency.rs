@@ -12,6 +12,7 @@ use crate::{
     access::Person,
     catalogue::import::MAX_BYTES as MAX_IMPORT_BYTES,
     extract::{bytes_of, media_type},
+    http::is_upload,
     problem::Problem,
     state::{App, sha256},
 };
@@ -34,6 +35,11 @@ impl Idempotency {
         Ok(key.map(|key| Self { key, request }))
     }
 
+    /// The key itself.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
     /// SHA-256 of what was asked, and by whom.
     pub(super) fn fingerprint(&self, actor: Option<&Person>) -> [u8; 32] {
         let who = actor.map(Person::label).unwrap_or_default();
@@ -52,7 +58,14 @@ pub async fn digest_request(State(app): State<App>, request: Request, next: Next
     if !keyed {
         return next.run(request).await;
     }
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    let uri = parts.uri.path_and_query().map_or("", |uri| uri.as_str());
+    if is_upload(&parts.method, &parts.uri) {
+        // It is as large as it likes; who takes it knows its bytes again.
+        let digest = sha256(&[parts.method.as_str().as_bytes(), uri.as_bytes()]);
+        parts.extensions.insert(RequestDigest(digest));
+        return next.run(Request::from_parts(parts, body)).await;
+    }
     let mut request = Request::from_parts(parts.clone(), body);
     if media_type(request.headers()) == "text/csv" {
         DefaultBodyLimit::max(MAX_IMPORT_BYTES).apply(&mut request);
@@ -61,7 +74,6 @@ pub async fn digest_request(State(app): State<App>, request: Request, next: Next
         Ok(bytes) => bytes,
         Err(problem) => return problem.into_response(),
     };
-    let mut parts = parts;
     let uri = parts.uri.path_and_query().map_or("", |uri| uri.as_str());
     let digest = sha256(&[parts.method.as_str().as_bytes(), uri.as_bytes(), &bytes]);
     parts.extensions.insert(RequestDigest(digest));

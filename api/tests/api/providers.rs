@@ -102,5 +102,7 @@ fn twilio(sandbox: &Sandbox) -> Vec<String> {
         "--twilio-auth-token=sandbox-twilio-auth-token-no-secret".to_owned(),
         "--twilio-senders=+15005550006,MGsandbox0000000000000000000000000".to_owned(),
         "--twilio-verify-service-sid=VAsandbox0000000000000000000000000".to_owned(),
+        // The sandbox lists what it has at once.
+        "--settle-time=1".to_owned(),
     ]
 }

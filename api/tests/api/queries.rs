@@ -60,6 +60,11 @@ async fn every_read_is_one_query(pool: PgPool) {
         ("/v1/events/{event_id}/calendar", 1),
         ("/v1/payments", 1),
         ("/v1/payments/{payment_id}", 1),
+        ("/v1/documents", 1),
+        ("/v1/documents/{document_id}", 1),
+        ("/v1/messages", 1),
+        ("/v1/messages/{message_id}", 1),
+        ("/v1/message-templates/{template_id}", 1),
     ];
     for (route, queries) in routes {
         let mut counted = Vec::new();

@@ -30,6 +30,11 @@ pub struct Scene {
     pub booked_event_id: Uuid,
     /// Cancelled, of the booking.
     payment_id: Uuid,
+    /// All three of the event that has the booking.
+    document_id: Uuid,
+    message_id: Uuid,
+    template_id: Uuid,
+    reminder_id: Uuid,
 }
 
 impl Scene {
@@ -77,6 +82,22 @@ impl Scene {
             .post_once(&path, &path, &Value::Null)
             .await
             .expect(200);
+        let path = |what: &str| format!("/v1/events/{other}/{what}");
+        let document = json!({"kind": "BRIEF", "name": "Brief"});
+        let document = owner.post(&path("documents"), &document).await.expect(202);
+        let message = json!({"channel": "SLACK", "text": "hello"});
+        let message = owner
+            .post_once(&format!("{bytes:?}"), &path("messages"), &message)
+            .await
+            .expect(202);
+        let template_id = create(owner, "/v1/message-templates", &template(&city)).await;
+        // Of the event of the other routes about it.
+        let reminder_id = create(
+            owner,
+            &format!("/v1/events/{event_id}/reminders"),
+            &reminder(),
+        )
+        .await;
         let organization_id = id(&me["organization"]["id"]);
         let dead_job_id = dead_job(app, organization_id).await;
         let tasks = format!("/v1/events/{event_id}/tasks");
@@ -108,6 +129,10 @@ impl Scene {
             template_key,
             booked_event_id: other,
             payment_id,
+            document_id: id(&document["id"]),
+            message_id: id(&message["items"][0]["id"]),
+            template_id,
+            reminder_id,
         }
     }
 
@@ -138,7 +163,12 @@ impl Scene {
             .replace("{query_id}", &self.saved_query_id.to_string())
             .replace("{job_id}", &self.dead_job_id.to_string())
             .replace("{payment_id}", &self.payment_id.to_string())
+            .replace("{document_id}", &self.document_id.to_string())
+            .replace("{message_id}", &self.message_id.to_string())
+            .replace("{template_id}", &self.template_id.to_string())
+            .replace("{reminder_id}", &self.reminder_id.to_string())
             .replace("{rank}", "1")
+            .replace("documents/content", "documents/content?name=plan.json")
     }
 
     /// The path of a route, with ids that nobody has.
@@ -148,7 +178,8 @@ impl Scene {
             part if part.starts_with('{') => "0190b6f0-0000-7000-8000-000000000000",
             part => part,
         });
-        parts.collect::<Vec<_>>().join("/")
+        let path = parts.collect::<Vec<_>>().join("/");
+        path.replace("documents/content", "documents/content?name=plan.json")
     }
 
     /// A right body for a route.
@@ -175,6 +206,18 @@ impl Scene {
             ("POST", "/v1/plans") => brief(city),
             ("POST", "/v1/insights/query") => json!({"sql": "select count(*) from events"}),
             ("POST", "/v1/insights/queries") => saved_query(&format!("second {city}")),
+            ("POST", "/v1/message-templates") => template(&format!("second {city}")),
+            ("POST", route) if route.ends_with("/preview") => json!({"event_id": self.event_id}),
+            ("POST", route) if route.ends_with("/messages") => {
+                json!({"channel": "SLACK", "text": "hello"})
+            }
+            ("POST", route) if route.ends_with("/reminders") => reminder(),
+            ("POST", route) if route.ends_with("/documents") => {
+                json!({"kind": "OTHER", "name": "Notes"})
+            }
+            ("POST", route) if route.ends_with("/share") => {
+                json!({"email": "ada@example.com", "role": "READER"})
+            }
             ("POST", route) if route.ends_with("/run") => json!({}),
             ("POST", "/v1/checklist-templates") => checklist(&format!("new_{}", self.template_key)),
             ("POST", route) if route.ends_with("/tasks") => task(),
@@ -228,6 +271,14 @@ async fn calendar_entry(app: &TestApp, organization_id: Uuid, event_id: Uuid) {
     .execute(&app.app.db)
     .await
     .unwrap();
+}
+
+fn template(name: &str) -> Value {
+    json!({"name": name, "channel": "SLACK", "text": "{{event.title}}"})
+}
+
+fn reminder() -> Value {
+    json!({"offset": "P7D", "channel": "SLACK", "text": "{{event.title}}"})
 }
 
 /// A job that was given up; no request makes one.

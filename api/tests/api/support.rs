@@ -21,7 +21,7 @@ use event_planner_api::{
     organizations::{self, NewTenant},
     rate_limit::RateLimiter,
     sidecars::Sidecars,
-    state::{App, Clock, Ids, PaymentSettings, Settings, State},
+    state::{App, Clock, Delivery, Ids, PaymentSettings, Settings, State},
     telemetry::Metrics,
     work::Work,
 };
@@ -76,7 +76,17 @@ impl TestApp {
 
     /// With the sandbox in place of Google, Slack, Stripe and Twilio, and their sidecars.
     pub async fn with_providers(pool: PgPool) -> (Self, Sandbox) {
-        Self::with_sandbox(pool, &[]).await
+        Self::with_providers_and(pool, |_| {}).await
+    }
+
+    /// The same, with other settings.
+    pub async fn with_providers_and(
+        pool: PgPool,
+        change: impl FnOnce(&mut Settings),
+    ) -> (Self, Sandbox) {
+        let (sandbox, sidecars) = providers::start(&[]).await;
+        let app = Self::assemble(pool, 1_000_000, sidecars, change).await;
+        (app, sandbox)
     }
 
     /// The same, with settings of the sandbox.
@@ -111,6 +121,7 @@ impl TestApp {
                 webhook_secrets: vec![WEBHOOK_SECRET.into()],
                 ..PaymentSettings::default()
             },
+            delivery: Delivery::default(),
         };
         change(&mut settings);
         let service_token = SERVICE_TOKEN.to_owned().into();

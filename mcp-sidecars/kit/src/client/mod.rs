@@ -14,6 +14,8 @@ mod request;
 mod wrapper;
 
 use anyhow::Context;
+use bytes::Bytes;
+use futures_util::Stream;
 use rmcp::model::Tool as ToolDefinition;
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
@@ -26,7 +28,7 @@ pub use request::Request;
 use crate::{
     error::ToolError,
     metrics::Metrics,
-    provider::{Gate, Policy, Provider, checked_url, http_client},
+    provider::{Gate, Incoming, Policy, Provider, checked_url, http_client},
 };
 use mcp::{Link, Mcp};
 use wrapper::Wrapper;
@@ -108,6 +110,48 @@ impl Client {
         match &self.0 {
             Road::Wrapper(wrapper) => wrapper.call(request).await,
             Road::Mcp(mcp) => mcp.call(request).await,
+        }
+    }
+
+    /// Calls a tool that takes bytes beside its arguments, `length` of them if that is known. They pass piece by piece and are
+    /// sent once, key or not: who repeats the call brings them anew. An error of the stream ends the call with it.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call); `INTERNAL` for a server that is no sidecar.
+    pub async fn send_content(
+        &self,
+        request: &Request,
+        media_type: &str,
+        length: Option<u64>,
+        pieces: impl Stream<Item = Result<Bytes, ToolError>> + Send + 'static,
+    ) -> Result<Value, ToolError> {
+        let wrapper = self.wrapper()?;
+        wrapper
+            .send_content(request, media_type, length, pieces)
+            .await
+    }
+
+    /// Calls a tool that gives bytes, up to the headers of its answer. `range` is as in RFC 9110, such as `bytes=0-99`.
+    ///
+    /// # Errors
+    /// As [`send_content`](Self::send_content).
+    pub async fn fetch_content(
+        &self,
+        request: &Request,
+        range: Option<&str>,
+    ) -> Result<Incoming, ToolError> {
+        self.wrapper()?.fetch_content(request, range).await
+    }
+
+    /// Bytes go over a sidecar's own routes only.
+    fn wrapper(&self) -> Result<&Wrapper, ToolError> {
+        match &self.0 {
+            Road::Wrapper(wrapper) => Ok(wrapper),
+            Road::Mcp(mcp) => {
+                let cause =
+                    anyhow::anyhow!("{} is reached by MCP, which has no streams", mcp.name());
+                Err(ToolError::internal(cause))
+            }
         }
     }
 

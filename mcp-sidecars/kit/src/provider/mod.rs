@@ -125,17 +125,21 @@ impl Provider {
     /// # Errors
     /// As [`send`](Self::send).
     pub async fn open(&self, call: &Call, request: Outgoing) -> Result<Incoming, ToolError> {
+        self.open_by(call.deadline, request).await
+    }
+
+    /// As [`open`](Self::open), where there is a deadline but no call of a tool.
+    pub(crate) async fn open_by(
+        &self,
+        deadline: Instant,
+        request: Outgoing,
+    ) -> Result<Incoming, ToolError> {
         let inner = &*self.0;
         request.check()?;
         let answer = || inner.answer(&request);
-        let opened = inner.gate.open(call.deadline, request.repeat(), answer);
+        let opened = inner.gate.open(deadline, request.repeat(), answer);
         let (response, passage) = opened.await?;
-        Ok(Incoming::new(
-            self.clone(),
-            passage,
-            response,
-            call.deadline,
-        ))
+        Ok(Incoming::new(self.clone(), passage, response, deadline))
     }
 }
 

@@ -22,6 +22,7 @@ async fn tables_are_listed_and_described(pool: PgPool) {
         "caterers",
         "event_budgets",
         "events",
+        "messages",
         "payment_requests",
         "payments",
         "plan_options",

@@ -95,4 +95,11 @@ FROM organizations o, (VALUES
     ('00000000-0000-7000-8000-000000000701', 'Sign the contracts', 'DONE', 35, 'contracts'),
     ('00000000-0000-7000-8000-000000000702', 'Book the bus', 'OPEN', 14, 'travel')
 ) t (id, title, status, days, item);
+INSERT INTO messages (organization_id, id, event_id, channel, recipient, notice, text, status, failure, provider_id, sent_at, created_at, updated_at)
+SELECT o.id, m.id::uuid, '00000000-0000-7000-8000-000000000301', m.channel, 'quagga', 'quagga', 'quagga zebra', m.status, 'quagga', 'quagga',
+    m.sent_at, '2026-09-01Z', '2026-09-01Z'
+FROM organizations o, (VALUES
+    ('00000000-0000-7000-8000-000000000751', 'SMS', 'DELIVERED', '2026-09-01Z'::timestamptz),
+    ('00000000-0000-7000-8000-000000000752', 'SLACK', 'FAILED', NULL)
+) m (id, channel, status, sent_at);
 ANALYZE;

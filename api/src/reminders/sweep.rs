@@ -1,0 +1,119 @@
+//! `reminders.send_due`: finds the reminders whose moment has come, by the present start of their event.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{
+    Lead, Reminder,
+    queries::{self, Candidate},
+};
+use crate::{
+    events::{self, Event, EventStatus},
+    jobs::{Done, Failure, Job},
+    messages::{self, Notice, Recipients, usable_template, words_of},
+    problem::Problem,
+    state::App,
+    work::Work,
+};
+
+const AT_ONCE: i64 = 500;
+/// Later than this a reminder says something that is no longer so: it is skipped.
+const LATEST: SignedDuration = SignedDuration::from_hours(1);
+const MISSED: &str = "its time had passed by more than an hour";
+
+/// Each due reminder is written into the ledger in a transaction of its own.
+pub async fn send_due(app: App, _: Job) -> Result<Done, Failure> {
+    for candidate in queries::candidates(&app.db, app.now(), AT_ONCE).await? {
+        match remind(&app, &candidate).await {
+            Ok(()) => {}
+            // It stays due; the next look is in a moment.
+            Err(Problem::TooManyRequests(..)) => {
+                tracing::warn!(reminder.id = %candidate.id, "a reminder waits: its organization has used up its messages");
+            }
+            Err(problem) => return Err(problem.into()),
+        }
+    }
+    Ok(Done::Finished)
+}
+
+async fn remind(app: &App, candidate: &Candidate) -> Result<(), Problem> {
+    let (organization_id, event_id) = (candidate.organization_id, candidate.event_id);
+    let mut work = Work::system(app, organization_id).await?;
+    let now = work.now;
+    // As everywhere: the event first, then what belongs to it.
+    let event = events::queries::lock(&mut work, organization_id, event_id).await?;
+    let row = queries::lock(&mut work, organization_id, event_id, candidate.id).await;
+    let reminder = match row {
+        Err(sqlx::Error::RowNotFound) => return Ok(()),
+        row => row?.of(&event),
+    };
+    let is_over = matches!(
+        event.status,
+        EventStatus::Completed | EventStatus::Cancelled
+    );
+    let is_handled =
+        reminder.handled_for.map(jiff_sqlx::Timestamp::to_jiff) == Some(event.starts_at.to_jiff());
+    let due = Lead::parse(&reminder.offset, reminder.local_time.as_deref())
+        .and_then(|lead| lead.before(&event));
+    let Some(due) = due.filter(|due| *due <= now && !is_over && !is_handled) else {
+        return Ok(());
+    };
+    let failure = match tell(&mut work, &reminder, &event, due).await {
+        Ok(()) => None,
+        // Somebody has to change the reminder or the event; until then there is nothing to try again.
+        Err(Problem::Invalid(errors)) => errors.into_iter().next().map(|error| error.detail),
+        Err(problem) => return Err(problem),
+    };
+    let after = queries::handled(
+        &mut work,
+        organization_id,
+        reminder.id,
+        event.starts_at,
+        failure.as_deref(),
+        now,
+    )
+    .await?
+    .of(&event);
+    let action = if failure.is_some() {
+        "reminder.failed"
+    } else {
+        "reminder.handled"
+    };
+    work.audit(
+        action,
+        ("reminder", reminder.id),
+        Some(&reminder),
+        Some(&after),
+    )
+    .await?;
+    work.commit_silently().await
+}
+
+async fn tell(
+    work: &mut Work,
+    reminder: &Reminder,
+    event: &Event,
+    due: Timestamp,
+) -> Result<(), Problem> {
+    let organization_id = work.organization_id();
+    let channel = reminder.channel;
+    let (text, template) = match (&reminder.text, reminder.template_id) {
+        (_, Some(id)) => {
+            let template = usable_template(work, organization_id, id, channel).await?;
+            (template.text, Some((id, template.version)))
+        }
+        (text, None) => (text.clone().unwrap_or_default(), None),
+    };
+    let usual = work.settings().delivery.slack_channel.clone();
+    let recipients = Recipients::of(channel, &reminder.recipients, event, &usual)?;
+    let notice = Notice {
+        channel,
+        of: format!("reminder:{}:{}", reminder.id, event.starts_at.to_jiff()),
+        template,
+        reminder_id: Some(reminder.id),
+        text: words_of(work, organization_id, event, channel, &text).await?,
+        expires_at: Some(due + LATEST),
+        skipped: (work.now > due + LATEST).then_some(MISSED),
+    };
+    messages::queue(work, organization_id, event.id, &notice, &recipients).await?;
+    Ok(())
+}
