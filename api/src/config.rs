@@ -8,7 +8,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
+mod integrations;
 mod sidecars;
+pub use integrations::{IntegrationKeys, Integrations, OAuthClient};
 pub use sidecars::{Place, Sidecars};
 
 /// The event API of Event Planner.
@@ -104,6 +106,8 @@ pub struct Serve {
     pub service_auth_token_file: Option<PathBuf>,
     #[command(flatten)]
     pub sidecars: Sidecars,
+    #[command(flatten)]
+    pub integrations: Integrations,
     /// Take the client's address from the last entry of `X-Forwarded-For`: only behind our proxy.
     #[arg(long, env)]
     pub trust_forwarded_for: bool,
@@ -204,6 +208,12 @@ pub enum AdminTask {
     /// Let a restored copy of the database send messages, webhooks and payments from now on. Until then its workers do
     /// nothing, because the original has sent them already.
     ReleaseDeliveries,
+    /// Seal the tokens of connected accounts under the newest key, so that older ones can be taken away. Stopped in between, it
+    /// goes on when it is run again.
+    RotateIntegrationKeys {
+        #[command(flatten)]
+        keys: IntegrationKeys,
+    },
 }
 
 impl Database {

@@ -19,7 +19,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     access::{self, Arrival, Identity},
-    api_keys, audit, bookings, caterers, events, extract, health, insights, jobs, members, openapi,
+    api_keys, audit, bookings, caterers, events, extract, health, insights, integrations, jobs, members, openapi,
     organizations, plans,
     problem::{self, Problem},
     rate_limit, reference,
@@ -41,6 +41,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .merge(bookings::routes())
         .merge(insights::routes())
         .merge(jobs::routes())
+        .merge(integrations::routes())
 }
 
 /// The whole application, as it is served and as tests drive it.
@@ -56,6 +57,7 @@ pub fn app(app: App) -> Router {
     let api = api
         .layer(from_fn(negotiate))
         .layer(from_fn_with_state(parameters, refuse_unknown_parameters))
+        .merge(integrations::callback_routes())
         .layer(SetResponseHeaderLayer::if_not_present(
             header::CACHE_CONTROL,
             HeaderValue::from_static("private, no-cache"),

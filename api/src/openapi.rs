@@ -36,6 +36,7 @@ use crate::{http, problem::ProblemBody, state::App};
         (name = "members", description = "The people in it."),
         (name = "api_keys", description = "Their credentials."),
         (name = "audit", description = "Who did what."),
+        (name = "integrations", description = "The organization's own accounts at providers."),
     )
 )]
 struct Document;
@@ -136,7 +137,8 @@ fn describe(method: &str, operation: &mut Operation) {
     if operation.request_body.is_some() {
         statuses.extend([413, 415]);
     }
-    if operation.tags.iter().flatten().any(|tag| tag == "insights") {
+    let needs_setup = |tag: &String| tag == "insights" || tag == "integrations";
+    if operation.tags.iter().flatten().any(needs_setup) {
         statuses.push(501);
     }
     let responses = &mut operation.responses.responses;

@@ -20,8 +20,13 @@ use sqlx::{
 use uuid::{ContextV7, Uuid};
 
 use crate::{
-    access::Authenticator, config::Serve, plans::Catalogues, rate_limit::RateLimiter,
-    sidecars::Sidecars, telemetry::Metrics,
+    access::Authenticator,
+    config::{AppEnv, Serve},
+    integrations::Integrations,
+    plans::Catalogues,
+    rate_limit::RateLimiter,
+    sidecars::Sidecars,
+    telemetry::Metrics,
 };
 
 /// The shared state; cloning it is cheap.
@@ -41,6 +46,8 @@ pub struct State {
     /// What planning keeps in memory.
     pub catalogues: Catalogues,
     pub sidecars: Sidecars,
+    /// Accounts of organizations at providers.
+    pub integrations: Integrations,
     /// Set when we are about to stop: `/ready` says no.
     pub draining: AtomicBool,
 }
@@ -90,6 +97,13 @@ impl App {
         };
         let metrics = Metrics::new()?;
         let sidecars = Sidecars::from_config(&config.sidecars, &metrics.sidecars)?;
+        let integrations = Integrations::from_config(
+            &config.integrations,
+            config.app_env == AppEnv::Production,
+            db.clone(),
+            Clock::System,
+            &metrics.sidecars,
+        )?;
         let limiter = RateLimiter::new(config.redis_url()?.as_ref(), "", config.rate_limit)?;
         Self::assemble(
             db,
@@ -98,12 +112,14 @@ impl App {
             limiter,
             config.insights_rate_limit,
             metrics,
-            sidecars,
+            sidecars.acting_for(&integrations),
+            integrations,
         )
     }
 
     /// The state for a command that changes the database and serves nobody.
     pub fn for_command(db: PgPool) -> anyhow::Result<Self> {
+        let integrations = Integrations::unset(db.clone());
         Self::assemble(
             db,
             Settings::default(),
@@ -112,6 +128,7 @@ impl App {
             60,
             Metrics::new()?,
             Sidecars::default(),
+            integrations,
         )
     }
 
@@ -123,6 +140,7 @@ impl App {
         insights_rate_limit: u32,
         metrics: Metrics,
         sidecars: Sidecars,
+        integrations: Integrations,
     ) -> anyhow::Result<Self> {
         Ok(Self::new(State {
             db,
@@ -135,6 +153,7 @@ impl App {
             rate_limiter,
             catalogues: Catalogues::default(),
             sidecars,
+            integrations,
             draining: AtomicBool::new(false),
         }))
     }

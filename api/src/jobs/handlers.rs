@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Done, Failure, Handler, Job};
-use crate::{bookings, state::App, work};
+use crate::{bookings, integrations, state::App, work};
 
 /// What a worker can do.
 pub const HANDLERS: &[Handler] = &[
@@ -20,6 +20,13 @@ pub const HANDLERS: &[Handler] = &[
         timeout: Duration::from_secs(30),
         every: Some(Duration::from_mins(1)),
         run: |app, job| Box::pin(forget_old_answers(app, job)),
+    },
+    Handler {
+        kind: "integrations.revoke",
+        attempts: 20,
+        timeout: Duration::from_secs(30),
+        every: None,
+        run: |app, job| Box::pin(integrations::revoke(app, job)),
     },
 ];
 

@@ -91,6 +91,12 @@ impl SidecarError {
     }
 }
 
+impl From<Problem> for SidecarError {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(Box::new(problem))
+    }
+}
+
 /// What a client reads when the slice has nothing better to say.
 impl From<SidecarError> for Problem {
     fn from(error: SidecarError) -> Self {
