@@ -14,8 +14,7 @@ use crate::{
     caterers,
     config::{Admin, AdminTask, Database, Healthcheck, Migrate, Seed},
     extract::field_errors,
-    integrations,
-    jobs,
+    integrations, jobs,
     organizations::{self, NewTenant},
     problem::Problem,
     state::{self, App},
@@ -184,7 +183,9 @@ pub async fn run(config: &Admin) -> anyhow::Result<String> {
             )
         }
         AdminTask::RotateIntegrationKeys { keys } => {
-            let ring = keys.ring(false)?.context("set INTEGRATIONS_KEYS (or its file)")?;
+            let ring = keys
+                .ring(false)?
+                .context("set INTEGRATIONS_KEYS (or its file)")?;
             let sealed = integrations::rotate(&app.db, &ring).await?;
             Ok(format!(
                 "sealed anew under the key {}: {sealed}; older keys are no longer needed",

@@ -19,8 +19,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     access::{self, Arrival, Identity},
-    api_keys, audit, bookings, caterers, events, extract, health, insights, integrations, jobs, members, openapi,
-    organizations, plans,
+    api_keys, audit, bookings, caterers, events, extract, health, insights, integrations, jobs,
+    members, openapi, organizations, plans,
     problem::{self, Problem},
     rate_limit, reference,
     state::App,

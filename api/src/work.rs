@@ -125,11 +125,7 @@ impl Work {
     }
 
     /// A change on behalf of somebody who began it in an earlier request.
-    pub async fn of_person(
-        app: &App,
-        person: Person,
-        request_id: String,
-    ) -> Result<Self, Problem> {
+    pub async fn of_person(app: &App, person: Person, request_id: String) -> Result<Self, Problem> {
         let organization_id = person.organization_id;
         Self::begin(app, Some(person), organization_id, request_id, None).await
     }

@@ -37,7 +37,11 @@ pub struct Integrations {
     #[arg(long, env)]
     pub google_oauth_client_secret_file: Option<PathBuf>,
     /// The page on which people allow it, as their browsers reach it.
-    #[arg(long, env, default_value = "https://accounts.google.com/o/oauth2/v2/auth")]
+    #[arg(
+        long,
+        env,
+        default_value = "https://accounts.google.com/o/oauth2/v2/auth"
+    )]
     pub google_oauth_authorize_url: String,
     /// Where `/token` and `/revoke` are.
     #[arg(long, env, default_value = "https://oauth2.googleapis.com")]

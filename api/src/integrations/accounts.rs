@@ -230,7 +230,8 @@ impl Denial {
             Self::Grant(_) => expired(provider),
             Self::Client(word) => {
                 let name = provider.as_str().to_uppercase();
-                let why = format!("it does not take {name}_OAUTH_CLIENT_ID and its secret ({word})");
+                let why =
+                    format!("it does not take {name}_OAUTH_CLIENT_ID and its secret ({word})");
                 away(provider, &why, None)
             }
             Self::Away(error) => away(provider, &error.message, error.retry_after_seconds()),
@@ -238,11 +239,7 @@ impl Denial {
     }
 }
 
-fn account(
-    provider: Provider,
-    id: &str,
-    token: &SecretString,
-) -> Result<Account, SidecarError> {
+fn account(provider: Provider, id: &str, token: &SecretString) -> Result<Account, SidecarError> {
     let account = Account::new(id, token.expose_secret());
     account.ok_or_else(|| problem(anyhow::anyhow!("{provider} gave a token that is none")))
 }

@@ -136,11 +136,13 @@ async fn finish_connecting(
     let returned = Returned::parse(query.as_deref().unwrap_or_default())?;
     let (organization_id, attempt) = take(&app, provider, &returned.state, &headers).await?;
     if let Some(error) = returned.error {
-        return Err(failed(format!("{provider} says {error}; nothing was connected")));
+        return Err(failed(format!(
+            "{provider} says {error}; nothing was connected"
+        )));
     }
-    let code = returned.code.ok_or_else(|| {
-        failed(format!("{provider} sent no code; start again"))
-    })?;
+    let code = returned
+        .code
+        .ok_or_else(|| failed(format!("{provider} sent no code; start again")))?;
     let (oauth, ring) = (app.integrations.oauth(provider)?, app.integrations.ring()?);
     let code_verifier = ring.open(
         place(organization_id, attempt.id),
@@ -174,8 +176,9 @@ async fn take(
     state: &str,
     headers: &HeaderMap,
 ) -> Result<(Uuid, Attempt), Problem> {
-    let start_again =
-        || failed("this link was used already, is too old or was not made here; start again".into());
+    let start_again = || {
+        failed("this link was used already, is too old or was not made here; start again".into())
+    };
     let (organization_id, _) = state.split_once('.').ok_or_else(start_again)?;
     let organization_id = Uuid::try_parse(organization_id).map_err(|_| start_again())?;
     let hash_of_state = sha256(&[state.as_bytes()]);
@@ -186,7 +189,9 @@ async fn take(
         return Err(start_again());
     }
     if attempt.role < WriteIntegrations::ROLE {
-        return Err(failed("whoever began this may no longer connect accounts".into()));
+        return Err(failed(
+            "whoever began this may no longer connect accounts".into(),
+        ));
     }
     if let Some(expected) = &attempt.browser_hash {
         let cookie = cookie(headers, provider).map(|cookie| hash(&cookie));
@@ -211,7 +216,9 @@ async fn keep(
     if let Some(other) = before.take_if(|before| before.account_id != owner.id) {
         disconnect::retire(work, &other).await?;
     }
-    let id = before.as_ref().map_or_else(|| work.new_id(), |before| before.id);
+    let id = before
+        .as_ref()
+        .map_or_else(|| work.new_id(), |before| before.id);
     let sealed = tokens.seal(app.integrations.ring()?, organization_id, id, now)?;
     let owner = NewOwner {
         account_id: owner.id,
@@ -232,8 +239,13 @@ async fn keep(
             })?
     };
     let subject = ("integration", id);
-    work.audit("integration.connected", subject, before.as_ref(), Some(&after))
-        .await?;
+    work.audit(
+        "integration.connected",
+        subject,
+        before.as_ref(),
+        Some(&after),
+    )
+    .await?;
     Ok(after)
 }
 
@@ -333,9 +345,8 @@ fn set_cookie(
     life: SignedDuration,
 ) -> Result<(), Problem> {
     let (name, seconds) = (cookie_name(provider), life.as_secs());
-    let cookie = format!(
-        "{name}={value}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=Lax"
-    );
+    let cookie =
+        format!("{name}={value}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=Lax");
     let cookie = HeaderValue::try_from(cookie).map_err(anyhow::Error::from)?;
     response.headers_mut().append(header::SET_COOKIE, cookie);
     Ok(())
@@ -356,11 +367,17 @@ fn finished(app: &App, provider: Provider) -> Result<Response, Problem> {
     set_cookie(&mut response, provider, "", SignedDuration::ZERO)?;
     no_store(&mut response);
     for (name, value) in [
-        ("content-security-policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
+        (
+            "content-security-policy",
+            "default-src 'none'; frame-ancestors 'none'; base-uri 'none'",
+        ),
         // The address of this page holds a code, which is used up, but nobody else's business.
         ("referrer-policy", "no-referrer"),
     ] {
-        let (name, value) = (HeaderName::from_static(name), HeaderValue::from_static(value));
+        let (name, value) = (
+            HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        );
         response.headers_mut().insert(name, value);
     }
     Ok(response)
@@ -373,5 +390,7 @@ fn redirect_to(url: &str) -> Result<Response, Problem> {
 
 fn no_store(response: &mut Response) {
     let no_store = HeaderValue::from_static("no-store");
-    response.headers_mut().insert(header::CACHE_CONTROL, no_store);
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, no_store);
 }

@@ -42,8 +42,13 @@ pub(super) async fn retire(work: &mut Work, account: &Integration) -> Result<(),
     let job = NewJob::new("integrations.revoke", &revocation)?;
     work.enqueue(job.lane(account.provider.upstream())).await?;
     let subject = ("integration", account.id);
-    work.audit("integration.disconnected", subject, Some(account), None::<&()>)
-        .await
+    work.audit(
+        "integration.disconnected",
+        subject,
+        Some(account),
+        None::<&()>,
+    )
+    .await
 }
 
 /// The job: tells the provider to take the tokens back, and forgets them.
@@ -81,7 +86,9 @@ pub async fn revoke(app: App, job: Job) -> Result<Done, Failure> {
         if is_back {
             return Ok(());
         }
-        oauth.revoke(&access_token, refresh_token.as_ref(), deadline).await
+        oauth
+            .revoke(&access_token, refresh_token.as_ref(), deadline)
+            .await
     };
     revoked.await.map_err(|denial| match denial {
         Denial::Away(error) => Failure::Away {

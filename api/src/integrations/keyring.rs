@@ -119,7 +119,9 @@ impl Key {
         ensure!(bytes.len() == KEY_BYTES, form);
         Ok(Self {
             id: id.to_owned(),
-            cipher: XChaCha20Poly1305::new_from_slice(&bytes).ok().context(form)?,
+            cipher: XChaCha20Poly1305::new_from_slice(&bytes)
+                .ok()
+                .context(form)?,
             is_text: bytes.iter().all(|byte| (b' '..=b'~').contains(byte)),
         })
     }
@@ -232,7 +234,9 @@ mod tests {
             format!("{good} {good}"),
             format!("{}:x", "k".repeat(41)),
         ] {
-            let error = KeyRing::parse(&text.clone().into()).unwrap_err().to_string();
+            let error = KeyRing::parse(&text.clone().into())
+                .unwrap_err()
+                .to_string();
             assert!(error.contains("INTEGRATIONS_KEYS"), "{error}");
             assert!(!error.contains("c2VjcmV0"), "{error}");
         }

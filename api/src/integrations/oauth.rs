@@ -113,8 +113,7 @@ impl OAuth {
             response_limit: 64 * 1024,
             ..Policy::default()
         };
-        let http =
-            mcp_kit::Provider::new(provider.upstream(), &client.api_url, policy, metrics)?;
+        let http = mcp_kit::Provider::new(provider.upstream(), &client.api_url, policy, metrics)?;
         Ok(Some(Self {
             provider,
             client_id,
@@ -257,10 +256,12 @@ impl OAuth {
         let word = answer.error.filter(|word| word.bytes().all(is_word));
         let word = word.unwrap_or_else(|| reply.status.as_u16().to_string());
         Err(match word.as_str() {
-            "invalid_client" | "unauthorized_client" | "bad_client_secret"
-            | "invalid_client_id" | "bad_redirect_uri" | "redirect_uri_mismatch" => {
-                Denial::Client(word)
-            }
+            "invalid_client"
+            | "unauthorized_client"
+            | "bad_client_secret"
+            | "invalid_client_id"
+            | "bad_redirect_uri"
+            | "redirect_uri_mismatch" => Denial::Client(word),
             _ => Denial::Grant(word),
         })
     }
@@ -278,7 +279,10 @@ impl OAuth {
             access_token,
             refresh_token: answer.refresh_token,
             expires_in: answer.expires_in,
-            scopes: scopes.into_iter().filter(|scope| !scope.is_empty()).collect(),
+            scopes: scopes
+                .into_iter()
+                .filter(|scope| !scope.is_empty())
+                .collect(),
         })
     }
 
@@ -304,11 +308,7 @@ impl OAuth {
         }))
     }
 
-    async fn linear_owner(
-        &self,
-        token: &SecretString,
-        deadline: Instant,
-    ) -> Result<Owner, Denial> {
+    async fn linear_owner(&self, token: &SecretString, deadline: Instant) -> Result<Owner, Denial> {
         #[derive(Deserialize)]
         struct Data {
             data: Organization,
@@ -326,7 +326,10 @@ impl OAuth {
 
     fn strange(&self, what: &str) -> Denial {
         let words = format!("{} answered strangely: {what}", self.provider);
-        Denial::Away(ToolError::unavailable(words, std::time::Duration::from_secs(5)))
+        Denial::Away(ToolError::unavailable(
+            words,
+            std::time::Duration::from_secs(5),
+        ))
     }
 }
 

@@ -16,6 +16,7 @@ mod events;
 mod health;
 mod import;
 mod insights;
+mod integrations;
 mod jobs;
 mod openapi;
 mod permissions;

@@ -5,12 +5,16 @@ use event_planner_api::config;
 use event_planner_sandbox::{
     Sandbox,
     google::token::{CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN},
+    linear::token as linear_token,
 };
 use mcp_kit::{Cli, Metrics, Sidecar, testing};
 use serde_json::Value;
 use tokio::net::TcpListener;
 
 use crate::support::SERVICE_TOKEN;
+
+/// 32 random bytes.
+pub const KEY: &str = "q83vEiuRkH0zYv2m8cQyq3s0bqJm9C2nX1u7YtZ4T0E=";
 
 /// Starts everything that stands for Google, Slack, Stripe and Twilio, and says where the sidecars are.
 pub async fn start() -> (Sandbox, config::Sidecars) {
@@ -102,4 +106,33 @@ fn twilio(sandbox: &Sandbox) -> Vec<String> {
         "--twilio-senders=+15005550006,MGsandbox0000000000000000000000000".to_owned(),
         "--twilio-verify-service-sid=VAsandbox0000000000000000000000000".to_owned(),
     ]
+}
+
+/// Keys and OAuth clients of the sandbox that is there.
+pub fn integrations(sandbox: &str) -> config::Integrations {
+    #[derive(Parser)]
+    struct Alone {
+        #[command(flatten)]
+        integrations: config::Integrations,
+    }
+    let arguments = [
+        "test".to_owned(),
+        format!("--integrations-keys=k1:{KEY}"),
+        format!("--google-oauth-client-id={CLIENT_ID}"),
+        format!("--google-oauth-client-secret={CLIENT_SECRET}"),
+        format!("--google-oauth-authorize-url={sandbox}/google/o/oauth2/v2/auth"),
+        format!("--google-oauth-api-url={sandbox}/google"),
+        "--slack-oauth-client-id=1000000000001.1000000000002".to_owned(),
+        "--slack-oauth-client-secret=sandbox-only-client-secret-of-the-app".to_owned(),
+        format!("--slack-oauth-authorize-url={sandbox}/slack/oauth/v2/authorize"),
+        format!("--slack-oauth-api-url={sandbox}/slack/api"),
+        format!("--linear-oauth-client-id={}", linear_token::CLIENT_ID),
+        format!(
+            "--linear-oauth-client-secret={}",
+            linear_token::CLIENT_SECRET
+        ),
+        format!("--linear-oauth-authorize-url={sandbox}/linear/oauth/authorize"),
+        format!("--linear-oauth-api-url={sandbox}/linear"),
+    ];
+    Alone::parse_from(arguments).integrations
 }

@@ -64,6 +64,7 @@ impl Scene {
         let saved_query_id = create(owner, "/v1/insights/queries", &saved_query(&city)).await;
         let organization_id = id(&me["organization"]["id"]);
         let dead_job_id = dead_job(app, organization_id).await;
+        connected(app, organization_id).await;
         Self {
             city,
             organization_id,
@@ -100,6 +101,7 @@ impl Scene {
             .replace("{booking_id}", &self.booking_id.to_string())
             .replace("{query_id}", &self.saved_query_id.to_string())
             .replace("{job_id}", &self.dead_job_id.to_string())
+            .replace("{provider}", "google")
             .replace("{rank}", "1")
     }
 
@@ -166,6 +168,21 @@ async fn dead_job(app: &TestApp, organization_id: Uuid) -> Uuid {
         .await
         .unwrap();
     id
+}
+
+/// A connected account whose tokens nobody can open; connecting takes a provider.
+async fn connected(app: &TestApp, organization_id: Uuid) {
+    let id = app.app.new_id();
+    sqlx::query(
+        "INSERT INTO integrations (organization_id, id, provider, account_id, account_name, scopes, key_id, access_token,
+             created_at, updated_at)
+         VALUES ($1, $2, 'google', 'a', 'a@example.com', '{}', 'k', '', now(), now()) ON CONFLICT DO NOTHING",
+    )
+    .bind(organization_id)
+    .bind(id)
+    .execute(&app.app.db)
+    .await
+    .unwrap();
 }
 
 /// A venue for 100 in some city: 1,000.00 EUR and 100.00 EUR an hour, no tax, no set-up time.
