@@ -96,9 +96,11 @@ impl Linear {
         let request = match (&call.account, &self.key) {
             (Some(account), _) => request.bearer(&account.token),
             (None, Some(key)) => request.secret_header("authorization", key),
-            (None, None) => return Err(ToolError::refused(
-                "this server has no Linear credentials: set LINEAR_API_KEY, or send an account with the call",
-            )),
+            (None, None) => {
+                return Err(ToolError::refused(
+                    "this server has no Linear credentials: set LINEAR_API_KEY, or send an account with the call",
+                ));
+            }
         };
         let body = json!({ "query": document, "variables": variables });
         let reply = self.provider.send(call, request.json(&body)?).await?;
@@ -149,7 +151,9 @@ impl Refusal {
                 ToolError::not_found(format!("Linear does not know it: {words}"))
             }
             "INPUT_ERROR" => ToolError::refused(format!("Linear does not take it: {words}")),
-            _ => return ToolError::internal(anyhow::anyhow!("Linear says {code}: {}", self.message)),
+            _ => {
+                return ToolError::internal(anyhow::anyhow!("Linear says {code}: {}", self.message));
+            }
         };
         error.with_details(details)
     }

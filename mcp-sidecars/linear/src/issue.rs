@@ -129,7 +129,10 @@ impl Team {
         if self.is_allowed(settings) {
             return Ok(());
         }
-        let words = format!("the team {} is not among ALLOWED_TEAMS of this server", self.key);
+        let words = format!(
+            "the team {} is not among ALLOWED_TEAMS of this server",
+            self.key
+        );
         Err(ToolError::refused(words))
     }
 }

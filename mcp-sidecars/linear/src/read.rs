@@ -73,7 +73,9 @@ pub(crate) async fn list_teams(
     let Data { teams } = linear.ask(&call, document, variables).await?;
     let allowed = teams.nodes.into_iter();
     Ok(Page {
-        items: allowed.filter(|team| team.is_allowed(&linear.settings)).collect(),
+        items: allowed
+            .filter(|team| team.is_allowed(&linear.settings))
+            .collect(),
         next_cursor: teams.page_info.next(),
     })
 }
@@ -104,7 +106,8 @@ pub(crate) async fn list_issues(
         "query($first: Int!, $after: String, $filter: IssueFilter) {{ issues(first: $first, after: $after, filter: $filter) \
          {{ nodes {{ {ISSUE} }} pageInfo {{ hasNextPage endCursor }} }} }}"
     );
-    let variables = json!({ "first": arguments.limit.get(), "after": arguments.cursor, "filter": filter });
+    let variables =
+        json!({ "first": arguments.limit.get(), "after": arguments.cursor, "filter": filter });
     let Data { issues } = linear.ask(&call, &document, variables).await?;
     Ok(Page {
         items: issues.nodes.into_iter().map(Issue::from).collect(),

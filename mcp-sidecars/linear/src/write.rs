@@ -146,7 +146,9 @@ pub(crate) async fn update_issue(
         input["title"] = title.as_str().into();
     }
     if let Some(description) = &arguments.description {
-        input["description"] = Some(description.as_str()).filter(|text| !text.is_empty()).into();
+        input["description"] = Some(description.as_str())
+            .filter(|text| !text.is_empty())
+            .into();
     }
     if let Some(due_date) = arguments.due_date.as_deref() {
         let due_date = Some(due_date).filter(|date| !date.is_empty());
@@ -160,7 +162,9 @@ pub(crate) async fn update_issue(
         input["stateId"] = state_of(&linear, &call, &there.team, name).await?.into();
     }
     if input.as_object().is_none_or(serde_json::Map::is_empty) {
-        return Err(ToolError::invalid("say what to change: title, description, due_date, priority or state"));
+        return Err(ToolError::invalid(
+            "say what to change: title, description, due_date, priority or state",
+        ));
     }
     let issue = Issue::from(there);
     if arguments.dry_run {
@@ -195,14 +199,20 @@ async fn state_of(
     let document = "query($filter: WorkflowStateFilter) { workflowStates(first: 100, filter: $filter) \
         { nodes { id name } pageInfo { hasNextPage endCursor } } }";
     let filter = json!({ "team": { "id": { "eq": team.id } } });
-    let data: Data = linear.ask(call, document, json!({ "filter": filter })).await?;
+    let data: Data = linear
+        .ask(call, document, json!({ "filter": filter }))
+        .await?;
     let states = data.workflow_states.nodes;
     let mut found = states.iter();
     if let Some(state) = found.find(|state| state.name.eq_ignore_ascii_case(name)) {
         return Ok(state.id.clone());
     }
     let names: Vec<_> = states.iter().map(|state| state.name.as_str()).collect();
-    let words = format!("the team {} has these states: {}", team.key, names.join(", "));
+    let words = format!(
+        "the team {} has these states: {}",
+        team.key,
+        names.join(", ")
+    );
     Err(ToolError::field("/state", "unknown", &words))
 }
 
@@ -265,5 +275,12 @@ fn id(call: &Call, idempotency_key: &str) -> String {
     bytes[6] = (bytes[6] & 0x0f) | 0x40;
     bytes[8] = (bytes[8] & 0x3f) | 0x80;
     let text = format!("{:032x}", u128::from_be_bytes(bytes));
-    [&text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..]].join("-")
+    [
+        &text[..8],
+        &text[8..12],
+        &text[12..16],
+        &text[16..20],
+        &text[20..],
+    ]
+    .join("-")
 }
