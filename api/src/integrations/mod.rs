@@ -26,6 +26,7 @@ mod accounts;
 mod connect;
 mod disconnect;
 mod keyring;
+mod mirror;
 mod oauth;
 mod provider;
 mod queries;
@@ -34,6 +35,7 @@ mod rotate;
 pub use connect::callback_routes;
 pub use disconnect::revoke;
 pub use keyring::{KeyRing, Place, Sealed};
+pub use mirror::{MirrorTask, MirroredTask, mirror, mirror_task};
 pub use provider::Provider;
 pub use rotate::rotate;
 

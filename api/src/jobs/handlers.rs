@@ -28,6 +28,13 @@ pub const HANDLERS: &[Handler] = &[
         every: None,
         run: |app, job| Box::pin(integrations::revoke(app, job)),
     },
+    Handler {
+        kind: "linear.mirror_task",
+        attempts: 20,
+        timeout: Duration::from_secs(30),
+        every: None,
+        run: |app, job| Box::pin(integrations::mirror(app, job)),
+    },
 ];
 
 async fn release_expired(app: App, _: Job) -> Result<Done, Failure> {

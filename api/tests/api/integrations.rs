@@ -9,9 +9,10 @@ use std::{
 use axum::http::{Method, StatusCode};
 use event_planner_api::{
     access::Role,
-    integrations::{KeyRing, Provider, rotate},
+    integrations::{KeyRing, MirrorTask, Provider, rotate},
     jobs::{HANDLERS, Options, Worker},
     sidecars::SidecarError,
+    work::Work,
 };
 use event_planner_sandbox::{Fault, Misbehaviour};
 use mcp_kit::Account;
@@ -428,23 +429,49 @@ async fn calls_of_a_job_act_with_the_organizations_account(pool: PgPool) {
         account: None,
         deadline: Instant::now() + Duration::from_secs(10),
     };
-    for (organization_id, owner) in [
-        (app.organization_id, "assistant@sandbox.example"),
-        (app.other_organization_id, "planner@sandbox.example"),
-    ] {
-        let errand = errand(organization_id);
-        let arguments = json!({ "name": "Offsite" });
-        let made: Value = app
-            .app
-            .sidecars
-            .gdrive
-            .run(&errand, "create_folder", &arguments)
-            .await
-            .unwrap();
-        let page = reqwest::get(format!("{}/sandbox/views/google", sandbox.world.base_url)).await;
-        let page = page.unwrap().text().await.unwrap();
-        assert!(page.contains(owner), "{made} {page}");
+    let drive = &app.app.sidecars.gdrive;
+    let (ours, theirs) = (
+        errand(app.organization_id),
+        errand(app.other_organization_id),
+    );
+    let arguments = json!({ "name": "Offsite" });
+    let made: Value = drive.run(&ours, "create_folder", &arguments).await.unwrap();
+    let arguments = json!({ "file_id": made["file"]["id"] });
+    let seen: Value = drive.ask(&ours, "get_file", &arguments).await.unwrap();
+    assert_eq!(seen["name"], "Offsite", "{seen}");
+    // The sidecar's own account, which the other organization acts with, has no such folder.
+    let hidden = drive.ask::<Value>(&theirs, "get_file", &arguments).await;
+    assert!(
+        matches!(hidden, Err(SidecarError::Refused(_))),
+        "{hidden:?}"
+    );
+    assert_eq!(counts(&sandbox).await["google"]["tokens_refreshed"], 0);
+}
+
+#[sqlx::test]
+async fn a_task_is_one_issue_that_follows_it(pool: PgPool) {
+    let (app, sandbox) = TestApp::with_providers(pool).await;
+    connect(&app, &app.owner, "linear", Some("other-workspace")).await;
+    let mut task = MirrorTask {
+        task_id: app.app.new_id(),
+        team: "SEC".into(),
+        title: "Book the band".into(),
+        description: None,
+        due: Some("2027-05-01".parse().unwrap()),
+    };
+    for title in ["Book the band", "Book the DJ"] {
+        task.title = title.into();
+        let mut work = Work::system(&app.app, app.organization_id).await.unwrap();
+        work.mirror_task(&task).await.unwrap();
+        work.commit_silently().await.unwrap();
+        let is_shown = async || {
+            let url = format!("{}/sandbox/views/linear", sandbox.world.base_url);
+            let page = reqwest::get(url).await.unwrap().text().await.unwrap();
+            page.contains("SEC-1") && page.contains(title)
+        };
+        work_until(&app, is_shown).await;
     }
+    assert_eq!(counts(&sandbox).await["linear"]["issues"], 1);
 }
 
 #[sqlx::test]

@@ -16,7 +16,7 @@ use crate::support::SERVICE_TOKEN;
 /// 32 random bytes.
 pub const KEY: &str = "q83vEiuRkH0zYv2m8cQyq3s0bqJm9C2nX1u7YtZ4T0E=";
 
-/// Starts everything that stands for Google, Slack, Stripe and Twilio, and says where the sidecars are.
+/// Starts everything that stands for Google, Slack, Stripe, Twilio and Linear, and says where the sidecars are.
 pub async fn start() -> (Sandbox, config::Sidecars) {
     // An error means that one is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -29,6 +29,8 @@ pub async fn start() -> (Sandbox, config::Sidecars) {
     let slack = Cli::<event_planner_mcp_slack::Settings>::parse_from(&slack).own;
     let stripe = Cli::<event_planner_mcp_stripe::StripeSettings>::parse_from(&stripe).own;
     let twilio = Cli::<mcp_twilio::Settings>::parse_from(&twilio).own;
+    let linear = linear(&sandbox);
+    let linear = Cli::<event_planner_mcp_linear::LinearSettings>::parse_from(&linear).own;
     let token = || Some(SERVICE_TOKEN.to_owned().into());
     let config = config::Sidecars {
         gdrive_sidecar_url: serve(event_planner_mcp_gdrive::sidecar(&gdrive, &metrics)).await,
@@ -41,6 +43,8 @@ pub async fn start() -> (Sandbox, config::Sidecars) {
         stripe_sidecar_token: token(),
         twilio_sidecar_url: serve(mcp_twilio::sidecar(&twilio, &metrics)).await,
         twilio_sidecar_token: token(),
+        linear_sidecar_url: serve(event_planner_mcp_linear::sidecar(&linear, &metrics)).await,
+        linear_sidecar_token: token(),
         ..config::Sidecars::default()
     };
     (sandbox, config)
@@ -82,6 +86,15 @@ fn slack(sandbox: &Sandbox) -> Vec<String> {
         format!("--slack-api-url={url}/api"),
         format!("--slack-files-url={url}"),
         "--slack-bot-token=xoxb-sandbox-only-token-of-the-planner-bot".to_owned(),
+    ]
+}
+
+fn linear(sandbox: &Sandbox) -> Vec<String> {
+    let url = sandbox.url("linear");
+    vec![
+        "test".to_owned(),
+        format!("--linear-api-url={url}"),
+        format!("--linear-api-key={}", linear_token::API_KEY),
     ]
 }
 

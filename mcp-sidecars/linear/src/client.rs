@@ -152,7 +152,10 @@ impl Refusal {
             }
             "INPUT_ERROR" => ToolError::refused(format!("Linear does not take it: {words}")),
             _ => {
-                return ToolError::internal(anyhow::anyhow!("Linear says {code}: {}", self.message));
+                return ToolError::internal(anyhow::anyhow!(
+                    "Linear says {code}: {}",
+                    self.message
+                ));
             }
         };
         error.with_details(details)
