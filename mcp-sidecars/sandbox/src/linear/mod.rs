@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::world::World;
 
+mod inputs;
 mod issues;
 mod schema;
 pub mod token;

@@ -3,14 +3,17 @@
 use std::sync::{Arc, LazyLock};
 
 use async_graphql::{
-    Context, EmptySubscription, Enum, Error, ErrorExtensions, ID, InputObject, MaybeUndefined,
-    Object, Result, Schema, SimpleObject, scalar,
+    Context, EmptySubscription, Error, ErrorExtensions, ID, Object, Result, Schema, SimpleObject,
+    scalar,
 };
-use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    issues::{Fault, Wish},
+    inputs::{
+        IssueCreateInput, IssueFilter, IssueUpdateInput, PaginationOrderBy, TeamFilter,
+        TimelessDate, WorkflowStateFilter,
+    },
+    issues::Fault,
     token::Who,
     workspace::{
         Organization, TEAMS, Team, User, WORKSPACES, WorkflowState, Workspace, find_team, state,
@@ -34,11 +37,6 @@ pub(super) fn schema() -> &'static Linear {
     });
     &SCHEMA
 }
-
-/// A date without a time.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-struct TimelessDate(Date);
-scalar!(TimelessDate);
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct DateTime(jiff::Timestamp);
@@ -71,11 +69,11 @@ struct IssueConnection {
 }
 
 #[derive(SimpleObject)]
-struct Issue {
-    id: ID,
+pub(super) struct Issue {
+    pub(super) id: ID,
     identifier: String,
     number: f64,
-    title: String,
+    pub(super) title: String,
     description: Option<String>,
     priority: f64,
     priority_label: &'static str,
@@ -83,8 +81,8 @@ struct Issue {
     url: String,
     created_at: DateTime,
     updated_at: DateTime,
-    team: Team,
-    state: WorkflowState,
+    pub(super) team: Team,
+    pub(super) state: WorkflowState,
     assignee: Option<User>,
     creator: Option<User>,
 }
@@ -94,134 +92,6 @@ struct IssuePayload {
     success: bool,
     last_sync_id: f64,
     issue: Option<Issue>,
-}
-
-#[derive(Enum, Clone, Copy, PartialEq, Eq)]
-enum PaginationOrderBy {
-    #[graphql(name = "createdAt")]
-    CreatedAt,
-    #[graphql(name = "updatedAt")]
-    UpdatedAt,
-}
-
-#[derive(InputObject, Default)]
-#[graphql(name = "IDComparator")]
-struct IdComparator {
-    eq: Option<ID>,
-    #[graphql(name = "in")]
-    one_of: Option<Vec<ID>>,
-}
-
-#[derive(InputObject, Default)]
-struct StringComparator {
-    eq: Option<String>,
-    #[graphql(name = "in")]
-    one_of: Option<Vec<String>>,
-    contains_ignore_case: Option<String>,
-}
-
-#[derive(InputObject, Default)]
-struct TeamFilter {
-    id: Option<IdComparator>,
-    key: Option<StringComparator>,
-}
-
-#[derive(InputObject, Default)]
-struct WorkflowStateFilter {
-    id: Option<IdComparator>,
-    name: Option<StringComparator>,
-    #[graphql(name = "type")]
-    kind: Option<StringComparator>,
-    team: Option<TeamFilter>,
-}
-
-#[derive(InputObject, Default)]
-struct IssueFilter {
-    id: Option<IdComparator>,
-    title: Option<StringComparator>,
-    team: Option<TeamFilter>,
-    state: Option<WorkflowStateFilter>,
-}
-
-#[derive(InputObject)]
-struct IssueCreateInput {
-    id: Option<String>,
-    title: Option<String>,
-    description: Option<String>,
-    team_id: String,
-    due_date: Option<TimelessDate>,
-    priority: Option<i32>,
-    state_id: Option<String>,
-    assignee_id: Option<String>,
-}
-
-#[derive(InputObject)]
-struct IssueUpdateInput {
-    title: Option<String>,
-    description: MaybeUndefined<String>,
-    due_date: MaybeUndefined<TimelessDate>,
-    priority: Option<i32>,
-    state_id: Option<String>,
-    assignee_id: MaybeUndefined<String>,
-}
-
-impl IdComparator {
-    fn takes(&self, id: &ID) -> bool {
-        self.eq.as_ref().is_none_or(|eq| eq == id)
-            && self.one_of.as_ref().is_none_or(|ids| ids.contains(id))
-    }
-}
-
-impl StringComparator {
-    fn takes(&self, text: &str) -> bool {
-        let contains = |part: &String| text.to_lowercase().contains(&part.to_lowercase());
-        self.eq.as_ref().is_none_or(|eq| eq == text)
-            && self
-                .one_of
-                .as_ref()
-                .is_none_or(|all| all.iter().any(|one| one == text))
-            && self.contains_ignore_case.as_ref().is_none_or(contains)
-    }
-}
-
-impl TeamFilter {
-    fn takes(&self, team: &Team) -> bool {
-        self.id.as_ref().is_none_or(|id| id.takes(&team.id))
-            && self.key.as_ref().is_none_or(|key| key.takes(&team.key))
-    }
-}
-
-impl WorkflowStateFilter {
-    fn takes(&self, state: &WorkflowState) -> bool {
-        self.id.as_ref().is_none_or(|id| id.takes(&state.id))
-            && self.name.as_ref().is_none_or(|name| name.takes(state.name))
-            && self
-                .kind
-                .as_ref()
-                .is_none_or(|kind| kind.takes(&state.kind))
-            && self
-                .team
-                .as_ref()
-                .is_none_or(|team| team.takes(&state.team))
-    }
-}
-
-impl IssueFilter {
-    fn takes(&self, issue: &Issue) -> bool {
-        self.id.as_ref().is_none_or(|id| id.takes(&issue.id))
-            && self
-                .title
-                .as_ref()
-                .is_none_or(|title| title.takes(&issue.title))
-            && self
-                .team
-                .as_ref()
-                .is_none_or(|team| team.takes(&issue.team))
-            && self
-                .state
-                .as_ref()
-                .is_none_or(|state| state.takes(&issue.state))
-    }
 }
 
 pub(super) struct Query;
@@ -315,19 +185,13 @@ impl Mutation {
         may(ctx, &["write", "issues:create"])?;
         let team = find_team(workspace, &input.team_id);
         let team = team.ok_or_else(|| told(Fault::missing("Team")))?;
-        let id = input.id.map_or_else(new_id, Ok)?;
-        let wish = Wish {
-            title: input.title,
-            description: input.description.map(Some),
-            due_date: input.due_date.map(|date| Some(date.0)),
-            priority: input.priority,
-            state_id: input.state_id,
-            assignee_id: input.assignee_id.map(Some),
-        };
+        let id = input.id.clone().map_or_else(new_id, Ok)?;
         let world = world(ctx)?;
         let now = world.now();
         let mut things = world.things();
-        let created = things.linear.create(id, team, wish, of.user.id, now);
+        let created = things
+            .linear
+            .create(id, team, input.into(), of.user.id, now);
         IssuePayload::of(created, &of)
     }
 
@@ -339,14 +203,7 @@ impl Mutation {
     ) -> Result<IssuePayload> {
         let (workspace, of) = here(ctx)?;
         may(ctx, &["write"])?;
-        let wish = Wish {
-            title: input.title,
-            description: given(input.description),
-            due_date: given(input.due_date).map(|date| date.map(|date| date.0)),
-            priority: input.priority,
-            state_id: input.state_id,
-            assignee_id: given(input.assignee_id),
-        };
+        let wish = input.into();
         let world = world(ctx)?;
         let now = world.now();
         let mut things = world.things();
@@ -388,14 +245,6 @@ impl IssuePayload {
             last_sync_id: 1.0,
             issue: Some(Issue::of(done.map_err(told)?, workspace)?),
         })
-    }
-}
-
-fn given<T>(value: MaybeUndefined<T>) -> Option<Option<T>> {
-    match value {
-        MaybeUndefined::Undefined => None,
-        MaybeUndefined::Null => Some(None),
-        MaybeUndefined::Value(value) => Some(Some(value)),
     }
 }
 
