@@ -112,8 +112,7 @@ impl App {
             limiter,
             config.insights_rate_limit,
             metrics,
-            sidecars.acting_for(&integrations),
-            integrations,
+            (sidecars.acting_for(&integrations), integrations),
         )
     }
 
@@ -127,8 +126,7 @@ impl App {
             RateLimiter::new(None, "", 600)?,
             60,
             Metrics::new()?,
-            Sidecars::default(),
-            integrations,
+            (Sidecars::default(), integrations),
         )
     }
 
@@ -139,8 +137,7 @@ impl App {
         rate_limiter: RateLimiter,
         insights_rate_limit: u32,
         metrics: Metrics,
-        sidecars: Sidecars,
-        integrations: Integrations,
+        (sidecars, integrations): (Sidecars, Integrations),
     ) -> anyhow::Result<Self> {
         Ok(Self::new(State {
             db,

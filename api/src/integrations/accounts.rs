@@ -234,6 +234,7 @@ impl Denial {
                     format!("it does not take {name}_OAUTH_CLIENT_ID and its secret ({word})");
                 away(provider, &why, None)
             }
+            Self::Other(word) => away(provider, &format!("it gives no fresh token ({word})"), None),
             Self::Away(error) => away(provider, &error.message, error.retry_after_seconds()),
         }
     }

@@ -275,7 +275,7 @@ fn plain_word(word: &str) -> String {
 
 fn denied(provider: Provider, denial: Denial) -> Problem {
     match denial {
-        Denial::Grant(word) => failed(format!(
+        Denial::Grant(word) | Denial::Other(word) => failed(format!(
             "{provider} does not take the code ({word}); start again"
         )),
         Denial::Client(word) => {

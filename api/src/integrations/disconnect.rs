@@ -95,7 +95,7 @@ pub async fn revoke(app: App, job: Job) -> Result<Done, Failure> {
             error: error.message.to_string(),
             after: error.retry_after_seconds().map(Duration::from_secs),
         },
-        Denial::Grant(word) | Denial::Client(word) => {
+        Denial::Grant(word) | Denial::Client(word) | Denial::Other(word) => {
             Failure::Fatal(format!("{provider} does not take our client: {word}"))
         }
     })?;

@@ -42,10 +42,12 @@ pub(super) struct Owner {
 /// Why there are no tokens.
 #[derive(Debug)]
 pub(super) enum Denial {
-    /// The provider does not take the code or the refresh token, in its own word.
+    /// The provider does not take the code or the refresh token, in its own word: only a person can help.
     Grant(String),
     /// It does not take our client.
     Client(String),
+    /// It says no to something else.
+    Other(String),
     /// It did not answer, or not as it should.
     Away(ToolError),
 }
@@ -224,7 +226,7 @@ impl OAuth {
             }
         };
         match self.send(request, deadline).await {
-            Ok(_) | Err(Denial::Grant(_)) => Ok(()),
+            Ok(_) | Err(Denial::Grant(_) | Denial::Other(_)) => Ok(()),
             Err(denial) => Err(denial),
         }
     }
@@ -262,7 +264,15 @@ impl OAuth {
             | "invalid_client_id"
             | "bad_redirect_uri"
             | "redirect_uri_mismatch" => Denial::Client(word),
-            _ => Denial::Grant(word),
+            "invalid_grant"
+            | "invalid_code"
+            | "code_already_used"
+            | "invalid_refresh_token"
+            | "token_revoked"
+            | "token_expired"
+            | "invalid_auth"
+            | "account_inactive" => Denial::Grant(word),
+            _ => Denial::Other(word),
         })
     }
 

@@ -169,6 +169,10 @@ impl From<IssueUpdateInput> for Wish {
     }
 }
 
+#[expect(
+    clippy::option_option,
+    reason = "not given, and given as nothing, are two things"
+)]
 fn given<T>(value: MaybeUndefined<T>) -> Option<Option<T>> {
     match value {
         MaybeUndefined::Undefined => None,

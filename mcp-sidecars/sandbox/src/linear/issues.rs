@@ -29,6 +29,10 @@ pub(super) struct Issue {
 
 /// What is wished of an issue; what is not given stays.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::option_option,
+    reason = "not given, and given as nothing, are two things"
+)]
 pub(super) struct Wish {
     pub(super) title: Option<String>,
     pub(super) description: Option<Option<String>>,
