@@ -147,7 +147,7 @@ class Production(unittest.TestCase):
             self.assertIn(given, self.services[name]["secrets"])
 
     def test_a_worker_is_told_no_more_than_it_needs(self):
-        self.assertEqual(set(self.services["worker"]["secrets"]), {"database_app_url", "mcp_postgres_tokens"})
+        self.assertEqual(set(self.services["worker"]["secrets"]), {"database_app_url", "mcp_postgres_tokens", "integrations_keys"})
 
 
 class Files(unittest.TestCase):

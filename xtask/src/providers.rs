@@ -104,7 +104,7 @@ pub(crate) const PROVIDERS: [&Provider; 5] = [&GOOGLE, &SLACK, &STRIPE, &TWILIO,
 
 /// Seals the tokens of connected accounts. Readable text, so that production refuses it.
 pub(crate) const INTEGRATIONS_KEY: &str =
-    "development:ZGV2ZWxvcG1lbnQgb25seSwgbm90IGZvciBvdGhlcnM=";
+    "development-only:ZGV2ZWxvcG1lbnQgb25seSwgbm90IGZvciBvdGhlcnM=";
 
 /// The clients with which the API connects accounts.
 pub(crate) const OAUTH_CLIENTS: [&Provider; 3] = [
