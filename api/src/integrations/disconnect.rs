@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Serialize, Deserialize)]
 struct Revocation {
     provider: Provider,
-    revocation_id: Uuid,
+    integration_id: Uuid,
     account_id: String,
 }
 
@@ -36,7 +36,7 @@ pub(super) async fn retire(work: &mut Work, account: &Integration) -> Result<(),
     queries::retire(work, organization_id, account.id, now).await?;
     let revocation = Revocation {
         provider: account.provider,
-        revocation_id: account.id,
+        integration_id: account.id,
         account_id: account.account_id.clone(),
     };
     let job = NewJob::new("integrations.revoke", &revocation)?;
@@ -55,11 +55,11 @@ pub(super) async fn retire(work: &mut Work, account: &Integration) -> Result<(),
 pub async fn revoke(app: App, job: Job) -> Result<Done, Failure> {
     let Revocation {
         provider,
-        revocation_id,
+        integration_id,
         account_id,
     } = job.read()?;
     let organization_id = job.organization_id;
-    let retired = queries::retired(&app.db, organization_id, revocation_id).await?;
+    let retired = queries::retired(&app.db, organization_id, integration_id).await?;
     let Some(retired) = retired else {
         return Ok(Done::Finished);
     };
@@ -67,7 +67,7 @@ pub async fn revoke(app: App, job: Job) -> Result<Done, Failure> {
     let open = |column, sealed: &Sealed| {
         let place = Place {
             organization_id,
-            row_id: revocation_id,
+            row_id: integration_id,
             column,
         };
         let opened = ring.open(place, &retired.key_id, sealed);
@@ -100,7 +100,7 @@ pub async fn revoke(app: App, job: Job) -> Result<Done, Failure> {
         }
     })?;
     let mut work = Work::system(&app, organization_id).await?;
-    queries::forget_retired(&mut work, organization_id, revocation_id).await?;
+    queries::forget_retired(&mut work, organization_id, integration_id).await?;
     let done = job.settle(&mut work).await?;
     work.commit_silently().await?;
     Ok(done)

@@ -92,7 +92,7 @@ impl Default for Scope {
     }
 }
 
-/// The part of Google's ID token that says who it is (OpenID Connect Core, 2).
+/// The part of Google's ID token that says who it is (OIDC Core, 2).
 #[derive(Deserialize)]
 struct Claims {
     iss: String,
@@ -296,7 +296,7 @@ impl OAuth {
         })
     }
 
-    /// The ID token came straight from Google, so that TLS stands for its signature (OpenID Connect Core, 3.1.3.7).
+    /// The ID token came straight from Google, so that TLS stands for its signature (OIDC Core, 3.1.3.7).
     fn google_owner(&self, id_token: Option<String>) -> Result<Option<Owner>, Denial> {
         let Some(token) = id_token else {
             return Ok(None);
