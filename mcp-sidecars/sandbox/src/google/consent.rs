@@ -27,7 +27,7 @@ use crate::{
 
 /// Those who can be chosen on the page.
 const PEOPLE: [&str; 2] = [PERSON, "assistant@sandbox.example"];
-/// Who somebody is (OpenID Connect), beside what they allow.
+/// Who somebody is (OIDC), beside what they allow.
 const IDENTITY_SCOPES: [&str; 2] = ["openid", "email"];
 const EMAIL_SCOPE: &str = "https://www.googleapis.com/auth/userinfo.email";
 

@@ -1,5 +1,10 @@
 //! The part of Linear's GraphQL schema that is spoken here; whatever is not in it is an error, as there.
 
+#![expect(
+    clippy::unused_async,
+    reason = "the library wants resolvers to be asynchronous"
+)]
+
 use std::sync::{Arc, LazyLock};
 
 use async_graphql::{
