@@ -53,15 +53,15 @@ impl Scene {
         }
     }
 
-    fn misbehave(&self, misbehaviour: Misbehaviour) -> Fault {
-        Fault::new(Provider::Linear, misbehaviour).on("POST", "/graphql")
-    }
-
     async fn counts(&self) -> Value {
         let url = format!("{}/counts", self.sandbox.url("sandbox"));
         let counts: Value = reqwest::get(url).await.unwrap().json().await.unwrap();
         counts["linear"].clone()
     }
+}
+
+fn misbehave(misbehaviour: Misbehaviour) -> Fault {
+    Fault::new(Provider::Linear, misbehaviour).on("POST", "/graphql")
 }
 
 fn task(key: &str) -> Value {
@@ -110,10 +110,10 @@ async fn an_issue_whose_answer_was_lost_is_there_once() {
         // The team is asked for first; only the second request is the creation.
         scene
             .sandbox
-            .misbehave(scene.misbehave(Latency { milliseconds: 0 }).times(1));
+            .misbehave(misbehave(Latency { milliseconds: 0 }).times(1));
         scene
             .sandbox
-            .misbehave(scene.misbehave(lost.clone()).times(1).after());
+            .misbehave(misbehave(lost.clone()).times(1).after());
         let key = format!("k{number}");
         let answer = scene.client.call("create_issue", task(&key)).await;
         if lost == Garbage {
@@ -295,23 +295,19 @@ async fn bad_days_are_told_as_such() {
     let scene = scene(&[]).await;
     scene
         .sandbox
-        .misbehave(scene.misbehave(RateLimited { retry_after: 7 }).times(1));
+        .misbehave(misbehave(RateLimited { retry_after: 7 }).times(1));
     let error = scene.error("list_teams", json!({})).await;
     assert_eq!(
         (error.code, error.retry_after_seconds()),
         (Code::RateLimited, Some(7))
     );
-    scene
-        .sandbox
-        .misbehave(scene.misbehave(Error { status: 500 }));
+    scene.sandbox.misbehave(misbehave(Error { status: 500 }));
     assert_eq!(
         scene.error("list_teams", json!({})).await.code,
         Code::Unavailable
     );
     scene.sandbox.world.faults.clear();
-    scene
-        .sandbox
-        .misbehave(scene.misbehave(ExpiredToken).times(1));
+    scene.sandbox.misbehave(misbehave(ExpiredToken).times(1));
     assert_eq!(
         scene.error("list_teams", json!({})).await.code,
         Code::Refused
