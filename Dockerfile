@@ -65,3 +65,6 @@ COPY --from=build /programs/event-planner-mcp-stripe /service
 
 FROM sidecar AS mcp-twilio
 COPY --from=build /programs/event-planner-mcp-twilio /service
+
+FROM sidecar AS mcp-linear
+COPY --from=build /programs/event-planner-mcp-linear /service

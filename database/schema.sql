@@ -304,6 +304,75 @@ CREATE INDEX idempotency_keys_age ON public.idempotency_keys USING btree (create
 CREATE POLICY application ON idempotency_keys TO event_planner_app USING (true) WITH CHECK (true);
 CREATE POLICY tenant ON idempotency_keys USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
 
+TABLE integration_attempts (
+    organization_id uuid NOT NULL,
+    state_hash bytea NOT NULL,
+    id uuid NOT NULL,
+    provider text NOT NULL,
+    member_id uuid NOT NULL,
+    api_key_id uuid,
+    browser_hash bytea,
+    redirect_uri text NOT NULL,
+    key_id text NOT NULL,
+    code_verifier bytea NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT integration_attempts_pkey PRIMARY KEY (organization_id, state_hash),
+    CONSTRAINT integration_attempts_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(id),
+    CONSTRAINT integration_attempts_organization_id_member_id_fkey FOREIGN KEY (organization_id, member_id) REFERENCES members(organization_id, id) ON DELETE CASCADE,
+    CONSTRAINT integration_attempts_browser_hash_check CHECK ((length(browser_hash) = 32)),
+    CONSTRAINT integration_attempts_expires_at_check CHECK (isfinite(expires_at)),
+    CONSTRAINT integration_attempts_provider_check CHECK ((provider = ANY (ARRAY['google'::text, 'slack'::text, 'linear'::text]))),
+    CONSTRAINT integration_attempts_state_hash_check CHECK ((length(state_hash) = 32)),
+);
+CREATE POLICY application ON integration_attempts TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON integration_attempts USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+TABLE integration_revocations (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    provider text NOT NULL,
+    key_id text NOT NULL,
+    access_token bytea NOT NULL,
+    refresh_token bytea,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT integration_revocations_pkey PRIMARY KEY (organization_id, id),
+    CONSTRAINT integration_revocations_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(id),
+    CONSTRAINT integration_revocations_provider_check CHECK ((provider = ANY (ARRAY['google'::text, 'slack'::text, 'linear'::text]))),
+);
+CREATE INDEX integration_revocations_key ON public.integration_revocations USING btree (key_id);
+CREATE POLICY application ON integration_revocations TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON integration_revocations USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+TABLE integrations (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    provider text NOT NULL,
+    status text NOT NULL DEFAULT 'CONNECTED'::text,
+    account_id text NOT NULL,
+    account_name text NOT NULL,
+    scopes text[] NOT NULL,
+    key_id text NOT NULL,
+    access_token bytea NOT NULL,
+    refresh_token bytea,
+    expires_at timestamp with time zone,
+    connected_by uuid,
+    version bigint NOT NULL DEFAULT 1,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT integrations_pkey PRIMARY KEY (organization_id, id),
+    CONSTRAINT integration_once_per_provider UNIQUE (organization_id, provider),
+    CONSTRAINT integrations_organization_id_connected_by_fkey FOREIGN KEY (organization_id, connected_by) REFERENCES members(organization_id, id) ON DELETE SET NULL (connected_by),
+    CONSTRAINT integrations_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(id),
+    CONSTRAINT integrations_account_id_check CHECK (((length(account_id) >= 1) AND (length(account_id) <= 200))),
+    CONSTRAINT integrations_account_name_check CHECK (((length(account_name) >= 1) AND (length(account_name) <= 320))),
+    CONSTRAINT integrations_expires_at_check CHECK (isfinite(expires_at)),
+    CONSTRAINT integrations_provider_check CHECK ((provider = ANY (ARRAY['google'::text, 'slack'::text, 'linear'::text]))),
+    CONSTRAINT integrations_status_check CHECK ((status = ANY (ARRAY['CONNECTED'::text, 'EXPIRED'::text]))),
+);
+CREATE INDEX integrations_key ON public.integrations USING btree (key_id);
+CREATE POLICY application ON integrations TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON integrations USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
 TABLE job_lanes (
     lane text NOT NULL,
     paused_until timestamp with time zone NOT NULL,

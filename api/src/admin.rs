@@ -14,7 +14,7 @@ use crate::{
     caterers,
     config::{Admin, AdminTask, Database, Healthcheck, Migrate, Seed},
     extract::field_errors,
-    jobs,
+    integrations, jobs,
     organizations::{self, NewTenant},
     problem::Problem,
     state::{self, App},
@@ -181,6 +181,16 @@ pub async fn run(config: &Admin) -> anyhow::Result<String> {
                 "deliveries are released: the workers of this database begin within seconds"
                     .to_owned(),
             )
+        }
+        AdminTask::RotateIntegrationKeys { keys } => {
+            let ring = keys
+                .ring(false)?
+                .context("set INTEGRATIONS_KEYS (or its file)")?;
+            let sealed = integrations::rotate(&app.db, &ring).await?;
+            Ok(format!(
+                "sealed anew under the key {}: {sealed}; older keys are no longer needed",
+                ring.newest()
+            ))
         }
     }
 }

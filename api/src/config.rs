@@ -9,9 +9,11 @@ use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
 mod delivery;
+mod integrations;
 mod payments;
 mod sidecars;
 pub use delivery::Delivery;
+pub use integrations::{IntegrationKeys, Integrations, OAuthClient};
 pub use payments::Payments;
 pub use sidecars::{Place, Sidecars};
 
@@ -110,6 +112,8 @@ pub struct Serve {
     pub sidecars: Sidecars,
     #[command(flatten)]
     pub delivery: Delivery,
+    #[command(flatten)]
+    pub integrations: Integrations,
     /// Take the client's address from the last entry of `X-Forwarded-For`: only behind our proxy.
     #[arg(long, env)]
     pub trust_forwarded_for: bool,
@@ -212,6 +216,12 @@ pub enum AdminTask {
     /// Let a restored copy of the database send messages, webhooks and payments from now on. Until then its workers do
     /// nothing, because the original has sent them already.
     ReleaseDeliveries,
+    /// Seal the tokens of connected accounts under the newest key, so that older ones can be taken away. Stopped in between, it
+    /// goes on when it is run again.
+    RotateIntegrationKeys {
+        #[command(flatten)]
+        keys: IntegrationKeys,
+    },
 }
 
 impl Database {

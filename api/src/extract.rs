@@ -230,8 +230,18 @@ pub fn tags(headers: &HeaderMap, name: &header::HeaderName) -> Vec<String> {
         .collect()
 }
 
-/// Whether `Accept` (RFC 9110, 12.5.1) would rather have CSV than JSON; without a word it is JSON.
+/// Whether `Accept` would rather have CSV than JSON.
 pub fn prefers_csv(headers: &HeaderMap) -> bool {
+    prefers(headers, ["text/csv", "text/*", "*/*"])
+}
+
+/// Whether `Accept` would rather have a page than JSON, as browsers that go somewhere do.
+pub fn prefers_html(headers: &HeaderMap) -> bool {
+    prefers(headers, ["text/html", "text/*", "*/*"])
+}
+
+/// Whether `Accept` (RFC 9110, 12.5.1) would rather have this than JSON; without a word it is JSON.
+fn prefers(headers: &HeaderMap, wanted: [&str; 3]) -> bool {
     let accept = headers
         .get(header::ACCEPT)
         .and_then(|value| value.to_str().ok());
@@ -246,8 +256,8 @@ pub fn prefers_csv(headers: &HeaderMap) -> bool {
             })
         })
     };
-    let csv = quality(["text/csv", "text/*", "*/*"]).unwrap_or_default();
-    csv > quality(["application/json", "application/*", "*/*"]).unwrap_or_default()
+    let wanted = quality(wanted).unwrap_or_default();
+    wanted > quality(["application/json", "application/*", "*/*"]).unwrap_or_default()
 }
 
 /// The whole body, within the limit. 415 when it does not say that it is of the wanted media type.

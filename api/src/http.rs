@@ -17,7 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::{
     access::{self, Arrival, Identity},
     api_keys, audit, bookings, calendar, caterers, documents, events, extract, health, insights,
-    jobs, members, messages, openapi, organizations, payments, plans,
+    integrations, jobs, members, messages, openapi, organizations, payments, plans,
     problem::{self, Problem},
     rate_limit, reference, reminders,
     state::App,
@@ -44,6 +44,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .merge(documents::routes())
         .merge(messages::routes())
         .merge(reminders::routes())
+        .merge(integrations::routes())
 }
 
 /// The whole application, as it is served and as tests drive it.
@@ -58,6 +59,7 @@ pub fn app(app: App) -> Router {
     let api = api
         .layer(from_fn(negotiate))
         .layer(from_fn_with_state(parameters, refuse_unknown_parameters))
+        .merge(integrations::callback_routes())
         .layer(SetResponseHeaderLayer::if_not_present(
             header::CACHE_CONTROL,
             HeaderValue::from_static("private, no-cache"),

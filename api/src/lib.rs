@@ -17,6 +17,7 @@ pub mod extract;
 pub mod health;
 pub mod http;
 pub mod insights;
+pub mod integrations;
 pub mod jobs;
 pub mod members;
 pub mod merge_patch;

@@ -41,6 +41,7 @@ use crate::{http, problem::ProblemBody, state::App};
         (name = "members", description = "The people in it."),
         (name = "api_keys", description = "Their credentials."),
         (name = "audit", description = "Who did what."),
+        (name = "integrations", description = "The organization's own accounts at providers."),
     )
 )]
 struct Document;
@@ -143,8 +144,9 @@ fn describe(method: &str, operation: &mut Operation) {
     if operation.request_body.is_some() {
         statuses.extend([413, 415]);
     }
-    let by_sidecar = |tag: &String| ["insights", "calendar"].contains(&tag.as_str());
-    if operation.tags.iter().flatten().any(by_sidecar) {
+    let needs_setup =
+        |tag: &String| ["insights", "calendar", "integrations"].contains(&tag.as_str());
+    if operation.tags.iter().flatten().any(needs_setup) {
         statuses.push(501);
     }
     let responses = &mut operation.responses.responses;

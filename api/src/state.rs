@@ -20,8 +20,13 @@ use sqlx::{
 use uuid::{ContextV7, Uuid};
 
 use crate::{
-    access::Authenticator, config::Serve, plans::Catalogues, rate_limit::RateLimiter,
-    sidecars::Sidecars, telemetry::Metrics,
+    access::Authenticator,
+    config::{AppEnv, Serve},
+    integrations::Integrations,
+    plans::Catalogues,
+    rate_limit::RateLimiter,
+    sidecars::Sidecars,
+    telemetry::Metrics,
 };
 
 /// The shared state; cloning it is cheap.
@@ -41,6 +46,8 @@ pub struct State {
     /// What planning keeps in memory.
     pub catalogues: Catalogues,
     pub sidecars: Sidecars,
+    /// Accounts of organizations at providers.
+    pub integrations: Integrations,
     /// Set when we are about to stop: `/ready` says no.
     pub draining: AtomicBool,
 }
@@ -148,6 +155,13 @@ impl App {
         };
         let metrics = Metrics::new()?;
         let sidecars = Sidecars::from_config(&config.sidecars, &metrics.sidecars)?;
+        let integrations = Integrations::from_config(
+            &config.integrations,
+            config.app_env == AppEnv::Production,
+            db.clone(),
+            Clock::System,
+            &metrics.sidecars,
+        )?;
         let limiter = RateLimiter::new(config.redis_url()?.as_ref(), "", config.rate_limit)?;
         Self::assemble(
             db,
@@ -156,12 +170,13 @@ impl App {
             limiter,
             config.insights_rate_limit,
             metrics,
-            sidecars,
+            (sidecars.acting_for(&integrations), integrations),
         )
     }
 
     /// The state for a command that changes the database and serves nobody.
     pub fn for_command(db: PgPool) -> anyhow::Result<Self> {
+        let integrations = Integrations::unset(db.clone());
         Self::assemble(
             db,
             Settings::default(),
@@ -169,7 +184,7 @@ impl App {
             RateLimiter::new(None, "", 600)?,
             60,
             Metrics::new()?,
-            Sidecars::default(),
+            (Sidecars::default(), integrations),
         )
     }
 
@@ -180,7 +195,7 @@ impl App {
         rate_limiter: RateLimiter,
         insights_rate_limit: u32,
         metrics: Metrics,
-        sidecars: Sidecars,
+        (sidecars, integrations): (Sidecars, Integrations),
     ) -> anyhow::Result<Self> {
         Ok(Self::new(State {
             db,
@@ -193,6 +208,7 @@ impl App {
             rate_limiter,
             catalogues: Catalogues::default(),
             sidecars,
+            integrations,
             draining: AtomicBool::new(false),
         }))
     }

@@ -124,6 +124,12 @@ impl Work {
         })
     }
 
+    /// A change on behalf of somebody who began it in an earlier request.
+    pub async fn of_person(app: &App, person: Person, request_id: String) -> Result<Self, Problem> {
+        let organization_id = person.organization_id;
+        Self::begin(app, Some(person), organization_id, request_id, None).await
+    }
+
     /// A change by ourselves, not by a request: the sweeper, the seed, an operator's command.
     pub async fn system(app: &App, organization_id: Uuid) -> Result<Self, Problem> {
         Self::begin(app, None, organization_id, String::new(), None).await

@@ -60,12 +60,12 @@ class Production(unittest.TestCase):
         published = {name: service["ports"] for name, service in self.services.items() if service.get("ports")}
         self.assertEqual(published, {"nginx": ["80:8080", "443:8443"]})
 
-    def test_only_nginx_and_sidecars_have_a_way_out(self):
+    def test_only_nginx_sidecars_and_the_api_have_a_way_out(self):
         networks = self.stack["networks"]
         inside = {name for name, network in networks.items() if (network or {}).get("internal")}
         self.assertEqual(inside, {"internal", "data"})
         outward = {name for name, service in self.services.items() if set(service.get("networks", [])) - inside}
-        self.assertEqual(outward - {"nginx"}, {f"mcp-{name}" for name in ("gdrive", "slack", "calendar", "stripe", "twilio")})
+        self.assertEqual(outward - {"nginx"}, {"api", "worker"} | {f"mcp-{name}" for name in ("gdrive", "slack", "calendar", "stripe", "twilio", "linear")})
         for name, service in self.services.items():
             with self.subTest(service=name):
                 if name != "nginx":
@@ -152,7 +152,7 @@ class Production(unittest.TestCase):
 
     def test_a_worker_is_told_no_more_than_it_needs(self):
         others = {secret for secret in self.services["worker"]["secrets"] if not secret.startswith("mcp_")}
-        self.assertEqual(others, {"database_app_url"})
+        self.assertEqual(others, {"database_app_url", "integrations_keys"})
 
 
 class Files(unittest.TestCase):

@@ -93,7 +93,7 @@ class Kubernetes(unittest.TestCase):
     def test_a_worker_is_told_no_more_than_it_needs(self):
         sources = self.pods()["worker"]["spec"]["volumes"][0]["projected"]["sources"]
         keys = {item["key"] for source in sources for item in source["secret"]["items"]}
-        self.assertEqual(keys, {"database_app_url", "tokens"})
+        self.assertEqual(keys, {"database_app_url", "tokens", "integrations_keys"})
 
     def test_files_of_secrets_are_where_settings_say(self):
         for name in ("api", "worker"):

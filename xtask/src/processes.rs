@@ -44,8 +44,8 @@ const STRIPE_WEBHOOK_SECRET: &str = "whsec_sandbox-signs-with-this-no-real-secre
 const POSTGRES_SIDECAR: &str = "mcp-postgres";
 
 /// Those that the API calls: `mcp-<name>` here, `<NAME>_SIDECAR_URL` there.
-const SIDECARS: [&str; 6] = [
-    "postgres", "gdrive", "slack", "calendar", "stripe", "twilio",
+const SIDECARS: [&str; 7] = [
+    "postgres", "gdrive", "slack", "calendar", "stripe", "twilio", "linear",
 ];
 
 /// Started in this order, each after the one before is ready.
@@ -82,6 +82,9 @@ pub(crate) const PROCESSES: &[Process] = &[
         provider(settings, &providers::STRIPE)
     }),
     sidecar("mcp-twilio", "event-planner-mcp-twilio", 3006, twilio),
+    sidecar("mcp-linear", "event-planner-mcp-linear", 3007, |settings| {
+        provider(settings, &providers::LINEAR)
+    }),
     Process {
         name: "api",
         package: "event-planner-api",
@@ -120,9 +123,14 @@ const fn sidecar(
 
 fn api(settings: &Settings) -> Environment {
     let url = &settings.urls["api"];
-    let mut environment = listening(settings);
+    let mut environment = settings.given.file.clone();
+    for client in providers::OAUTH_CLIENTS {
+        environment.extend(client.environment(settings.given, &settings.urls[SANDBOX]));
+    }
+    environment.extend(listening(settings));
     environment.extend(owned(&[
         ("APP_ENV", "development"),
+        ("INTEGRATIONS_KEYS", providers::INTEGRATIONS_KEY),
         ("DATABASE_URL", &settings.servers.database),
         ("REDIS_URL", &settings.servers.redis),
         ("PUBLIC_BASE_URL", url),

@@ -90,8 +90,76 @@ pub(crate) const TWILIO: Provider = Provider {
     ],
 };
 
+pub(crate) const LINEAR: Provider = Provider {
+    name: "Linear",
+    credentials: &["LINEAR_API_KEY", "LINEAR_API_KEY_FILE"],
+    sandbox: &[
+        ("LINEAR_API_URL", "{sandbox}/linear"),
+        ("LINEAR_API_KEY", "lin_api_sandbox-only-key-of-the-planner"),
+    ],
+};
+
 /// All of them, to say which are real.
-pub(crate) const PROVIDERS: [&Provider; 4] = [&GOOGLE, &SLACK, &STRIPE, &TWILIO];
+pub(crate) const PROVIDERS: [&Provider; 5] = [&GOOGLE, &SLACK, &STRIPE, &TWILIO, &LINEAR];
+
+/// Seals the tokens of connected accounts. Readable text, so that production refuses it.
+pub(crate) const INTEGRATIONS_KEY: &str =
+    "development-only:ZGV2ZWxvcG1lbnQgb25seSwgbm90IGZvciBvdGhlcnM=";
+
+/// The clients with which the API connects accounts.
+pub(crate) const OAUTH_CLIENTS: [&Provider; 3] = [
+    &Provider {
+        name: "Google",
+        credentials: &["GOOGLE_OAUTH_CLIENT_ID"],
+        sandbox: &[
+            (
+                "GOOGLE_OAUTH_CLIENT_ID",
+                "sandbox-client.apps.googleusercontent.com",
+            ),
+            (
+                "GOOGLE_OAUTH_CLIENT_SECRET",
+                "sandbox-google-client-secret-for-development-only",
+            ),
+            (
+                "GOOGLE_OAUTH_AUTHORIZE_URL",
+                "{sandbox}/google/o/oauth2/v2/auth",
+            ),
+            ("GOOGLE_OAUTH_API_URL", "{sandbox}/google"),
+        ],
+    },
+    &Provider {
+        name: "Slack",
+        credentials: &["SLACK_OAUTH_CLIENT_ID"],
+        sandbox: &[
+            ("SLACK_OAUTH_CLIENT_ID", "1000000000001.1000000000002"),
+            (
+                "SLACK_OAUTH_CLIENT_SECRET",
+                "sandbox-only-client-secret-of-the-app",
+            ),
+            (
+                "SLACK_OAUTH_AUTHORIZE_URL",
+                "{sandbox}/slack/oauth/v2/authorize",
+            ),
+            ("SLACK_OAUTH_API_URL", "{sandbox}/slack/api"),
+        ],
+    },
+    &Provider {
+        name: "Linear",
+        credentials: &["LINEAR_OAUTH_CLIENT_ID"],
+        sandbox: &[
+            ("LINEAR_OAUTH_CLIENT_ID", "sandbox-linear-client"),
+            (
+                "LINEAR_OAUTH_CLIENT_SECRET",
+                "sandbox-linear-client-secret-for-development-only",
+            ),
+            (
+                "LINEAR_OAUTH_AUTHORIZE_URL",
+                "{sandbox}/linear/oauth/authorize",
+            ),
+            ("LINEAR_OAUTH_API_URL", "{sandbox}/linear"),
+        ],
+    },
+];
 
 /// What the person who starts us has set.
 pub(crate) struct Given {

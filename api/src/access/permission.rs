@@ -49,6 +49,12 @@ pub enum Scope {
     InsightsRead,
     #[serde(rename = "insights:write")]
     InsightsWrite,
+    /// See which accounts are connected.
+    #[serde(rename = "integrations:read")]
+    IntegrationsRead,
+    /// Connect and disconnect accounts.
+    #[serde(rename = "integrations:write")]
+    IntegrationsWrite,
     #[serde(rename = "organization:read")]
     OrganizationRead,
     #[serde(rename = "organization:write")]
@@ -56,7 +62,7 @@ pub enum Scope {
 }
 
 impl Scope {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::CatalogueRead,
         Self::CatalogueWrite,
         Self::EventsRead,
@@ -64,6 +70,8 @@ impl Scope {
         Self::BookingsWrite,
         Self::InsightsRead,
         Self::InsightsWrite,
+        Self::IntegrationsRead,
+        Self::IntegrationsWrite,
         Self::OrganizationRead,
         Self::OrganizationWrite,
     ];
@@ -77,6 +85,8 @@ impl Scope {
             Self::BookingsWrite => "bookings:write",
             Self::InsightsRead => "insights:read",
             Self::InsightsWrite => "insights:write",
+            Self::IntegrationsRead => "integrations:read",
+            Self::IntegrationsWrite => "integrations:write",
             Self::OrganizationRead => "organization:read",
             Self::OrganizationWrite => "organization:write",
         }
@@ -123,6 +133,10 @@ pub struct WriteBookings;
 pub struct ReadInsights;
 /// Save queries and change them.
 pub struct WriteInsights;
+/// See which accounts are connected.
+pub struct ReadIntegrations;
+/// Connect the organization's accounts at providers, and disconnect them.
+pub struct WriteIntegrations;
 /// Read the organization, its members and who one is.
 pub struct ReadOrganization;
 /// Manage members and keys, rename the organization, read the audit trail.
@@ -159,6 +173,14 @@ impl Permission for ReadInsights {
 impl Permission for WriteInsights {
     const ROLE: Role = Role::Planner;
     const SCOPE: Option<Scope> = Some(Scope::InsightsWrite);
+}
+impl Permission for ReadIntegrations {
+    const ROLE: Role = Role::Viewer;
+    const SCOPE: Option<Scope> = Some(Scope::IntegrationsRead);
+}
+impl Permission for WriteIntegrations {
+    const ROLE: Role = Role::Owner;
+    const SCOPE: Option<Scope> = Some(Scope::IntegrationsWrite);
 }
 impl Permission for ReadOrganization {
     const ROLE: Role = Role::Viewer;

@@ -64,6 +64,15 @@ pub struct Sidecars {
     /// File that holds it instead, as the sidecar reads it.
     #[arg(long, env)]
     pub twilio_sidecar_token_file: Option<PathBuf>,
+    /// Address of the Linear sidecar, for tasks that are mirrored; e.g. `http://mcp-linear:3000`.
+    #[arg(long, env)]
+    pub linear_sidecar_url: Option<String>,
+    /// Its token.
+    #[arg(long, env, hide_env_values = true)]
+    pub linear_sidecar_token: Option<SecretString>,
+    /// File that holds it instead, as the sidecar reads it.
+    #[arg(long, env)]
+    pub linear_sidecar_token_file: Option<PathBuf>,
 }
 
 /// One sidecar's address, without which it is not used, and its token.
@@ -118,6 +127,14 @@ impl Sidecars {
             self.twilio_sidecar_url.as_deref(),
             self.twilio_sidecar_token.as_ref(),
             self.twilio_sidecar_token_file.as_ref(),
+        )
+    }
+
+    pub fn linear(&self) -> anyhow::Result<Place<'_>> {
+        Place::new(
+            self.linear_sidecar_url.as_deref(),
+            self.linear_sidecar_token.as_ref(),
+            self.linear_sidecar_token_file.as_ref(),
         )
     }
 }

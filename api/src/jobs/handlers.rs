@@ -6,7 +6,8 @@ use futures_util::future::BoxFuture;
 
 use super::{Done, Failure, Handler, Job};
 use crate::{
-    bookings, calendar, documents, messages, payments, reminders, state::App, webhooks_in, work,
+    bookings, calendar, documents, integrations, messages, payments, reminders, state::App,
+    webhooks_in, work,
 };
 
 /// What a worker can do.
@@ -66,6 +67,20 @@ pub const HANDLERS: &[Handler] = &[
         timeout: Duration::from_secs(30),
         every: Some(Duration::from_mins(1)),
         run: |app, job| Box::pin(forget_old_answers(app, job)),
+    },
+    Handler {
+        kind: "integrations.revoke",
+        attempts: 20,
+        timeout: Duration::from_secs(30),
+        every: None,
+        run: |app, job| Box::pin(integrations::revoke(app, job)),
+    },
+    Handler {
+        kind: "linear.mirror_task",
+        attempts: 20,
+        timeout: Duration::from_secs(30),
+        every: None,
+        run: |app, job| Box::pin(integrations::mirror(app, job)),
     },
     Handler {
         kind: "calendar.sync",

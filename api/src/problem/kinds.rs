@@ -39,6 +39,7 @@ pub static KINDS: &[&Kind] = &[
     &MALFORMED_REQUEST,
     &INVALID_CURSOR,
     &IDEMPOTENCY_KEY_MISSING,
+    &CONNECTION_FAILED,
     &UNAUTHENTICATED,
     &FORBIDDEN,
     &NOT_FOUND,
@@ -65,6 +66,7 @@ pub static KINDS: &[&Kind] = &[
     &QUOTA_EXCEEDED,
     &INTERNAL,
     &SIDECAR_NOT_CONFIGURED,
+    &INTEGRATION_NOT_CONFIGURED,
     &UNAVAILABLE,
     &SIDECAR_UNAVAILABLE,
     &TIMEOUT,
@@ -93,6 +95,14 @@ pub static IDEMPOTENCY_KEY_MISSING: Kind = Kind {
     title: "Idempotency key missing",
     meaning: "This call commits money or sends something, so it needs an `Idempotency-Key` header.",
     remedy: "Send a fresh key (a UUID, say) for each new intention and the same key for each retry of it.",
+};
+
+pub static CONNECTION_FAILED: Kind = Kind {
+    status: 400,
+    code: "connection_failed",
+    title: "Account not connected",
+    meaning: "The way back from a provider's page does not hold: somebody said no there, or the link was used, is too old or belongs to another browser. Nothing was connected.",
+    remedy: "Start again at `/oauth/{provider}/start`.",
 };
 
 pub static UNAUTHENTICATED: Kind = Kind {
@@ -300,6 +310,14 @@ pub static SIDECAR_NOT_CONFIGURED: Kind = Kind {
     code: "sidecar_not_configured",
     title: "Not set up here",
     meaning: "This needs a sidecar that this installation does not run.",
+    remedy: "The operator sets what `detail` names.",
+};
+
+pub static INTEGRATION_NOT_CONFIGURED: Kind = Kind {
+    status: 501,
+    code: "integration_not_configured",
+    title: "Accounts cannot be connected here",
+    meaning: "This installation is not set up to connect accounts at this provider.",
     remedy: "The operator sets what `detail` names.",
 };
 

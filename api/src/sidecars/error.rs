@@ -113,6 +113,12 @@ fn may_be_done(error: &ToolError) -> bool {
     }
 }
 
+impl From<Problem> for SidecarError {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(Box::new(problem))
+    }
+}
+
 /// What a client reads when the slice has nothing better to say.
 impl From<SidecarError> for Problem {
     fn from(error: SidecarError) -> Self {

@@ -12,7 +12,12 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::{access::Access, config, problem::kinds};
+use crate::{
+    access::Access,
+    config,
+    integrations::{Integrations, Provider},
+    problem::kinds,
+};
 
 pub use content::Upload;
 pub use error::{Refusal, SidecarError};
@@ -35,6 +40,7 @@ pub struct Sidecars {
     pub calendar: Sidecar,
     pub stripe: Sidecar,
     pub twilio: Sidecar,
+    pub linear: Sidecar,
 }
 
 impl Sidecars {
@@ -54,13 +60,32 @@ impl Sidecars {
             calendar: sidecar("calendar_sidecar", config.calendar()?)?,
             stripe: sidecar("stripe_sidecar", config.stripe()?)?,
             twilio: sidecar("twilio_sidecar", config.twilio()?)?,
+            linear: sidecar("linear_sidecar", config.linear()?)?,
         })
+    }
+
+    /// From now on calls act with the accounts that organizations have connected.
+    #[must_use]
+    pub fn acting_for(mut self, integrations: &Integrations) -> Self {
+        for (sidecar, provider) in [
+            (&mut self.gdrive, Provider::Google),
+            (&mut self.calendar, Provider::Google),
+            (&mut self.slack, Provider::Slack),
+            (&mut self.linear, Provider::Linear),
+        ] {
+            sidecar.accounts = Some((integrations.clone(), provider));
+        }
+        self
     }
 }
 
 impl Default for Sidecars {
     fn default() -> Self {
-        let unset = |name| Sidecar { name, client: None };
+        let unset = |name| Sidecar {
+            name,
+            client: None,
+            accounts: None,
+        };
         Self {
             postgres: Postgres(unset("postgres_sidecar")),
             gdrive: unset("gdrive_sidecar"),
@@ -68,6 +93,7 @@ impl Default for Sidecars {
             calendar: unset("calendar_sidecar"),
             stripe: unset("stripe_sidecar"),
             twilio: unset("twilio_sidecar"),
+            linear: unset("linear_sidecar"),
         }
     }
 }
@@ -78,6 +104,8 @@ pub struct Sidecar {
     /// As in metrics, and in the name of its settings.
     name: &'static str,
     client: Option<Client>,
+    /// Where it finds the account of an organization, at which provider.
+    accounts: Option<(Integrations, Provider)>,
 }
 
 /// A call on behalf of an organization that no request waits for: a job's. Its key is the same in every attempt.
@@ -90,7 +118,7 @@ pub struct Errand {
     pub request_id: Option<String>,
     /// Unique for this effect: the tool has it once, however often it is asked.
     pub idempotency_key: String,
-    /// The organization's own account with the provider; without one, the sidecar's credentials.
+    /// The account to act with; without one it is the one that the organization has connected, else that of the sidecar.
     pub account: Option<Account>,
     pub deadline: Instant,
 }
@@ -111,6 +139,7 @@ impl Sidecar {
         Ok(Self {
             name,
             client: client.transpose()?,
+            accounts: None,
         })
     }
 
@@ -126,7 +155,7 @@ impl Sidecar {
         tool: &str,
         arguments: &impl Serialize,
     ) -> Result<T, SidecarError> {
-        let request = errand.request(tool, arguments);
+        let request = self.request(errand, tool, arguments).await?;
         self.send(
             request.map(|request| request.with_idempotency_key(&errand.idempotency_key)),
             errand.request_id.as_deref().unwrap_or_default(),
@@ -142,7 +171,7 @@ impl Sidecar {
         tool: &str,
         arguments: &impl Serialize,
     ) -> Result<T, SidecarError> {
-        let request = errand.request(tool, arguments);
+        let request = self.request(errand, tool, arguments).await?;
         self.send(
             request.map(Request::read_only),
             errand.request_id.as_deref().unwrap_or_default(),
@@ -162,6 +191,26 @@ impl Sidecar {
             request.read_only()
         });
         self.send(call, &access.arrival.request_id).await
+    }
+
+    /// An errand's call with the account that it acts with.
+    async fn request(
+        &self,
+        errand: &Errand,
+        tool: &str,
+        arguments: &impl Serialize,
+    ) -> Result<Result<Request, mcp_kit::ToolError>, SidecarError> {
+        let mut request = errand.request(tool, arguments);
+        let connected = self.accounts.as_ref().filter(|_| errand.account.is_none());
+        if let (Ok(request), Some((accounts, provider)), true) =
+            (&mut request, connected, self.is_set())
+        {
+            let request_id = errand.request_id.as_deref().unwrap_or_default();
+            let (organization_id, deadline) = (errand.organization_id, errand.deadline);
+            let account = accounts.account(organization_id, *provider, request_id, deadline);
+            request.account = account.await?;
+        }
+        Ok(request)
     }
 
     async fn send<T: DeserializeOwned>(

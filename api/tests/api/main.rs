@@ -18,6 +18,7 @@ mod events;
 mod health;
 mod import;
 mod insights;
+mod integrations;
 mod jobs;
 mod messages;
 mod openapi;

@@ -128,7 +128,10 @@ async fn a_stranger_learns_and_changes_nothing(pool: PgPool) {
     let app = TestApp::new(pool.clone()).await;
     let scene = Scene::new(&app, "private").await;
     let before = fingerprint(&pool, app.organization_id).await;
-    for row in table().iter().filter(|row| row.path.contains('{')) {
+    // A provider is nobody's: there everybody asks for their own account.
+    let names_a_thing =
+        |row: &&Row| row.path.contains('{') && !row.path.starts_with("/oauth/{provider}");
+    for row in table().iter().filter(names_a_thing) {
         let body = || scene.body(&row.method, row.path);
         let real = send(&app.stranger, row, &scene.path(row.path), body()).await;
         let random = send(&app.stranger, row, &Scene::unknown(row.path), body()).await;

@@ -5,6 +5,7 @@ use event_planner_api::config;
 use event_planner_sandbox::{
     Sandbox,
     google::token::{CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN},
+    linear::token as linear_token,
 };
 use mcp_kit::{Cli, Metrics, Sidecar, testing};
 use serde_json::Value;
@@ -12,8 +13,11 @@ use tokio::net::TcpListener;
 
 use crate::support::SERVICE_TOKEN;
 
-/// Starts everything that stands for Google, Slack, Stripe and Twilio, and says where the sidecars are. `arguments` are the
-/// sandbox's.
+/// 32 random bytes.
+pub const KEY: &str = "q83vEiuRkH0zYv2m8cQyq3s0bqJm9C2nX1u7YtZ4T0E=";
+
+/// Starts everything that stands for Google, Slack, Stripe, Twilio and Linear, and says where the sidecars are. `arguments`
+/// are the sandbox's.
 pub async fn start(arguments: &[&str]) -> (Sandbox, config::Sidecars) {
     // An error means that one is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -26,6 +30,8 @@ pub async fn start(arguments: &[&str]) -> (Sandbox, config::Sidecars) {
     let slack = Cli::<event_planner_mcp_slack::Settings>::parse_from(&slack).own;
     let stripe = Cli::<event_planner_mcp_stripe::StripeSettings>::parse_from(&stripe).own;
     let twilio = Cli::<mcp_twilio::Settings>::parse_from(&twilio).own;
+    let linear = linear(&sandbox);
+    let linear = Cli::<event_planner_mcp_linear::LinearSettings>::parse_from(&linear).own;
     let token = || Some(SERVICE_TOKEN.to_owned().into());
     let config = config::Sidecars {
         gdrive_sidecar_url: serve(event_planner_mcp_gdrive::sidecar(&gdrive, &metrics)).await,
@@ -38,6 +44,8 @@ pub async fn start(arguments: &[&str]) -> (Sandbox, config::Sidecars) {
         stripe_sidecar_token: token(),
         twilio_sidecar_url: serve(mcp_twilio::sidecar(&twilio, &metrics)).await,
         twilio_sidecar_token: token(),
+        linear_sidecar_url: serve(event_planner_mcp_linear::sidecar(&linear, &metrics)).await,
+        linear_sidecar_token: token(),
         ..config::Sidecars::default()
     };
     (sandbox, config)
@@ -82,6 +90,15 @@ fn slack(sandbox: &Sandbox) -> Vec<String> {
     ]
 }
 
+fn linear(sandbox: &Sandbox) -> Vec<String> {
+    let url = sandbox.url("linear");
+    vec![
+        "test".to_owned(),
+        format!("--linear-api-url={url}"),
+        format!("--linear-api-key={}", linear_token::API_KEY),
+    ]
+}
+
 fn stripe(sandbox: &Sandbox) -> Vec<String> {
     let url = sandbox.url("stripe");
     vec![
@@ -105,4 +122,33 @@ fn twilio(sandbox: &Sandbox) -> Vec<String> {
         // The sandbox lists what it has at once.
         "--settle-time=1".to_owned(),
     ]
+}
+
+/// Keys and OAuth clients of the sandbox that is there.
+pub fn integrations(sandbox: &str) -> config::Integrations {
+    #[derive(Parser)]
+    struct Alone {
+        #[command(flatten)]
+        integrations: config::Integrations,
+    }
+    let arguments = [
+        "test".to_owned(),
+        format!("--integrations-keys=k1:{KEY}"),
+        format!("--google-oauth-client-id={CLIENT_ID}"),
+        format!("--google-oauth-client-secret={CLIENT_SECRET}"),
+        format!("--google-oauth-authorize-url={sandbox}/google/o/oauth2/v2/auth"),
+        format!("--google-oauth-api-url={sandbox}/google"),
+        "--slack-oauth-client-id=1000000000001.1000000000002".to_owned(),
+        "--slack-oauth-client-secret=sandbox-only-client-secret-of-the-app".to_owned(),
+        format!("--slack-oauth-authorize-url={sandbox}/slack/oauth/v2/authorize"),
+        format!("--slack-oauth-api-url={sandbox}/slack/api"),
+        format!("--linear-oauth-client-id={}", linear_token::CLIENT_ID),
+        format!(
+            "--linear-oauth-client-secret={}",
+            linear_token::CLIENT_SECRET
+        ),
+        format!("--linear-oauth-authorize-url={sandbox}/linear/oauth/authorize"),
+        format!("--linear-oauth-api-url={sandbox}/linear"),
+    ];
+    Alone::parse_from(arguments).integrations
 }

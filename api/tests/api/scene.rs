@@ -111,6 +111,7 @@ impl Scene {
             .await
             .expect(201);
         calendar_entry(app, organization_id, other).await;
+        connected(app, organization_id).await;
         Self {
             city,
             organization_id,
@@ -167,6 +168,7 @@ impl Scene {
             .replace("{message_id}", &self.message_id.to_string())
             .replace("{template_id}", &self.template_id.to_string())
             .replace("{reminder_id}", &self.reminder_id.to_string())
+            .replace("{provider}", "google")
             .replace("{rank}", "1")
             .replace("documents/content", "documents/content?name=plan.json")
     }
@@ -291,6 +293,21 @@ async fn dead_job(app: &TestApp, organization_id: Uuid) -> Uuid {
         .await
         .unwrap();
     id
+}
+
+/// A connected account whose tokens nobody can open; connecting takes a provider.
+async fn connected(app: &TestApp, organization_id: Uuid) {
+    let id = app.app.new_id();
+    sqlx::query(
+        "INSERT INTO integrations (organization_id, id, provider, account_id, account_name, scopes, key_id, access_token,
+             created_at, updated_at)
+         VALUES ($1, $2, 'google', 'a', 'a@example.com', '{}', 'k', '', now(), now()) ON CONFLICT DO NOTHING",
+    )
+    .bind(organization_id)
+    .bind(id)
+    .execute(&app.app.db)
+    .await
+    .unwrap();
 }
 
 /// A venue for 100 in some city: 1,000.00 EUR and 100.00 EUR an hour, no tax, no set-up time.

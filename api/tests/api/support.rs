@@ -17,6 +17,7 @@ use event_planner_api::{
     access::{ApiKeyToken, Authenticator, Role},
     api_keys::{self, NewApiKey},
     config, http,
+    integrations::Integrations,
     members::{self, NewMember},
     organizations::{self, NewTenant},
     rate_limit::RateLimiter,
@@ -84,27 +85,49 @@ impl TestApp {
         pool: PgPool,
         change: impl FnOnce(&mut Settings),
     ) -> (Self, Sandbox) {
-        let (sandbox, sidecars) = providers::start(&[]).await;
-        let app = Self::assemble(pool, 1_000_000, sidecars, change).await;
-        (app, sandbox)
+        Self::with_all(pool, &[], change).await
     }
 
     /// The same, with settings of the sandbox.
     pub async fn with_sandbox(pool: PgPool, arguments: &[&str]) -> (Self, Sandbox) {
+        Self::with_all(pool, arguments, |_| {}).await
+    }
+
+    async fn with_all(
+        pool: PgPool,
+        arguments: &[&str],
+        change: impl FnOnce(&mut Settings),
+    ) -> (Self, Sandbox) {
         let (sandbox, sidecars) = providers::start(arguments).await;
-        let app = Self::assemble(pool, 1_000_000, sidecars, |_| {}).await;
+        let integrations = providers::integrations(&sandbox.world.base_url);
+        let app = Self::assemble(pool, 1_000_000, sidecars, &integrations, change).await;
         (app, sandbox)
     }
 
     /// With a rate limit of `quota` requests a minute.
     pub async fn with_quota(pool: PgPool, quota: u32, change: impl FnOnce(&mut Settings)) -> Self {
-        Self::assemble(pool, quota, config::Sidecars::default(), change).await
+        let integrations = providers::integrations("http://127.0.0.1:9");
+        Self::assemble(
+            pool,
+            quota,
+            config::Sidecars::default(),
+            &integrations,
+            change,
+        )
+        .await
+    }
+
+    /// With other OAuth clients and keys.
+    pub async fn with_integrations(pool: PgPool, integrations: &config::Integrations) -> Self {
+        let sidecars = config::Sidecars::default();
+        Self::assemble(pool, 1_000_000, sidecars, integrations, |_| {}).await
     }
 
     async fn assemble(
         pool: PgPool,
         quota: u32,
         sidecars: config::Sidecars,
+        integrations: &config::Integrations,
         change: impl FnOnce(&mut Settings),
     ) -> Self {
         let now: jiff::Timestamp = NOW.parse().unwrap();
@@ -128,8 +151,17 @@ impl TestApp {
         let limiter = rate_limiter(quota);
         let metrics = Metrics::new().unwrap();
         let (sidecars, sidecar) = with_postgres(&pool, sidecars, &metrics).await;
+        let db = application_pool(&pool).await;
+        let integrations = Integrations::from_config(
+            integrations,
+            true,
+            db.clone(),
+            Clock::Fixed(clock.clone()),
+            &metrics.sidecars,
+        )
+        .unwrap();
         let app = App::new(State {
-            db: application_pool(&pool).await,
+            db,
             clock: Clock::Fixed(clock.clone()),
             ids: Ids::default(),
             settings,
@@ -138,7 +170,8 @@ impl TestApp {
             insights_limiter: limiter.beside("insights", 60).unwrap(),
             rate_limiter: limiter,
             catalogues: event_planner_api::plans::Catalogues::default(),
-            sidecars,
+            sidecars: sidecars.acting_for(&integrations),
+            integrations,
             draining: AtomicBool::new(false),
         });
         Self::populate(app, clock, sidecar).await
@@ -172,6 +205,13 @@ impl TestApp {
             clock,
             _sidecar: sidecar,
         }
+    }
+
+    /// What another process would have before the same database.
+    pub fn integrations_beside(&self, config: &config::Integrations) -> Integrations {
+        let (db, clock) = (self.app.db.clone(), Clock::Fixed(self.clock.clone()));
+        Integrations::from_config(config, true, db, clock, &Metrics::new().unwrap().sidecars)
+            .unwrap()
     }
 
     /// Lets time pass.

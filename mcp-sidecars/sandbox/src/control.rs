@@ -60,6 +60,7 @@ async fn count(State(world): State<Arc<World>>) -> Json<Value> {
         "slack": things.slack.counts(),
         "stripe": things.stripe.counts(),
         "twilio": things.twilio.counts(),
+        "linear": things.linear.counts(),
         "requests": Provider::ALL.map(|provider| (provider.as_str(), requests(provider))).into_iter().collect::<std::collections::BTreeMap<_, _>>(),
     }))
 }

@@ -16,7 +16,7 @@ use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    google, slack, stripe, twilio,
+    google, linear, slack, stripe, twilio,
     world::{Provider, World},
 };
 
@@ -261,5 +261,6 @@ pub(crate) fn own(provider: Provider, status: StatusCode) -> Response<Body> {
         Provider::Slack => slack::trouble(status),
         Provider::Stripe => stripe::trouble(status),
         Provider::Twilio => twilio::trouble(status),
+        Provider::Linear => linear::trouble(status),
     }
 }

@@ -1,4 +1,4 @@
-//! Stands for Google, Slack, Stripe and Twilio: the subset of their real HTTP interfaces that the sidecars use, spoken
+//! Stands for Google, Slack, Stripe, Twilio and Linear: the subset of their real HTTP interfaces that the sidecars use, spoken
 //! strictly, with switches for bad days and a page that shows what arrived.
 //!
 //! In a test: `let sandbox = Sandbox::start().await?;`, point the sidecar at `sandbox.url("slack")`, and look at what it did.
@@ -10,6 +10,8 @@ mod control;
 mod faults;
 pub mod google;
 mod journal;
+pub mod linear;
+mod oauth;
 mod page;
 mod settings;
 mod slack;
@@ -35,7 +37,7 @@ use axum::{
 use clap::Parser;
 use tokio::net::TcpListener;
 
-/// The whole sandbox: providers under `/google`, `/slack`, `/stripe` and `/twilio`, control under `/sandbox`, the page at `/`.
+/// The whole sandbox: providers under `/google`, `/slack`, `/stripe`, `/twilio` and `/linear`, control under `/sandbox`, the page at `/`.
 pub fn router(world: &Arc<World>) -> Router {
     let behind = |provider: Provider, routes: Router<Arc<World>>| {
         let watched = routes
@@ -60,6 +62,7 @@ pub fn router(world: &Arc<World>) -> Router {
         .merge(behind(Provider::Slack, slack::routes()))
         .merge(behind(Provider::Stripe, stripe::routes()))
         .merge(behind(Provider::Twilio, twilio::routes()))
+        .merge(behind(Provider::Linear, linear::routes()))
         .merge(stripe::control())
         .merge(control::routes())
         .merge(page::routes())

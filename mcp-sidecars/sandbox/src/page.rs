@@ -46,7 +46,13 @@ pub(crate) fn routes() -> Router<Arc<World>> {
 }
 
 async fn page(State(world): State<Arc<World>>) -> Response {
-    let names = ["Google Drive and Calendar", "Slack", "Stripe", "Twilio"];
+    let names = [
+        "Google Drive and Calendar",
+        "Slack",
+        "Stripe",
+        "Twilio",
+        "Linear",
+    ];
     let sections = Provider::ALL
         .into_iter()
         .zip(names)
@@ -73,6 +79,7 @@ fn shown(world: &World, provider: Provider) -> Result<String, askama::Error> {
         Provider::Slack => things.slack.view(),
         Provider::Stripe => things.stripe.view(),
         Provider::Twilio => things.twilio.view(),
+        Provider::Linear => things.linear.view(),
     }
 }
 

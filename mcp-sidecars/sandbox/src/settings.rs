@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Parser, Subcommand};
 
-/// Stands for Google, Slack, Stripe and Twilio in development and tests.
+/// Stands for Google, Slack, Stripe, Twilio and Linear in development and tests.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "event-planner-sandbox", version, max_term_width = 100)]
 pub struct Settings {

@@ -11,7 +11,9 @@ use reqwest::redirect;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::{faults::Faults, google, journal::Journal, settings::Settings, slack, stripe, twilio};
+use crate::{
+    faults::Faults, google, journal::Journal, linear, settings::Settings, slack, stripe, twilio,
+};
 
 /// Who is stood for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,10 +23,17 @@ pub enum Provider {
     Slack,
     Stripe,
     Twilio,
+    Linear,
 }
 
 impl Provider {
-    pub const ALL: [Self; 4] = [Self::Google, Self::Slack, Self::Stripe, Self::Twilio];
+    pub const ALL: [Self; 5] = [
+        Self::Google,
+        Self::Slack,
+        Self::Stripe,
+        Self::Twilio,
+        Self::Linear,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -32,6 +41,7 @@ impl Provider {
             Self::Slack => "slack",
             Self::Stripe => "stripe",
             Self::Twilio => "twilio",
+            Self::Linear => "linear",
         }
     }
 }
@@ -57,6 +67,7 @@ pub struct Things {
     pub slack: slack::State,
     pub stripe: stripe::State,
     pub twilio: twilio::State,
+    pub linear: linear::State,
 }
 
 impl World {

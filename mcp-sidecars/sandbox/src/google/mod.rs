@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::world::World;
 
 mod calendar;
+mod consent;
 mod drive;
 mod error;
 mod params;
@@ -25,6 +26,7 @@ pub mod token;
 #[serde(default)]
 pub struct State {
     pub(crate) tokens: token::Tokens,
+    pub(crate) consents: consent::State,
     pub(crate) drive: drive::State,
     pub(crate) calendar: calendar::State,
 }
@@ -32,7 +34,10 @@ pub struct State {
 impl State {
     /// How much of each thing there is.
     pub(crate) fn counts(&self) -> Value {
-        json!({ "drive": self.drive.counts(), "calendar": self.calendar.counts() })
+        json!({
+            "drive": self.drive.counts(), "calendar": self.calendar.counts(),
+            "tokens_refreshed": self.consents.refreshed, "tokens_revoked": self.consents.revoked,
+        })
     }
 
     /// What a person would see there: HTML for the page.
@@ -44,6 +49,7 @@ impl State {
 pub(crate) fn routes() -> Router<Arc<World>> {
     Router::new()
         .merge(token::routes())
+        .merge(consent::routes())
         .merge(service_account::routes())
         .merge(drive::routes())
         .merge(calendar::routes())
@@ -58,7 +64,7 @@ pub(crate) fn trouble(status: StatusCode) -> Response {
 }
 
 /// 128 bits that nobody can guess.
-fn random() -> Result<u128, Unspecified> {
+pub(crate) fn random() -> Result<u128, Unspecified> {
     let bytes: [u8; 16] = ring::rand::generate(&SystemRandom::new())?.expose();
     Ok(u128::from_be_bytes(bytes))
 }

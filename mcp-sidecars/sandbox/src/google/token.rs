@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{error::Refusal, random, service_account};
+use super::{consent, error::Refusal, random, service_account};
 use crate::world::World;
 
 /// The OAuth client of development.
@@ -53,6 +53,9 @@ pub struct Tokens(BTreeMap<String, Issued>);
 struct Issued {
     identity: Identity,
     expires_at: Timestamp,
+    /// The refresh token that it belongs to, where a person allowed it on the page.
+    #[serde(default)]
+    grant: Option<String>,
 }
 
 /// Who asks, and for what they may.
@@ -98,7 +101,12 @@ pub(crate) fn authorized(
 
 impl Tokens {
     /// A new token, and the seconds that it holds.
-    fn issue(&mut self, identity: Identity, now: Timestamp) -> Option<String> {
+    fn issue(
+        &mut self,
+        identity: Identity,
+        grant: Option<String>,
+        now: Timestamp,
+    ) -> Option<String> {
         self.0.retain(|_, issued| issued.expires_at > now);
         let token = format!("ya29.sandbox-{:032x}", random().ok()?);
         let expires_at = now + LIFETIME;
@@ -107,9 +115,23 @@ impl Tokens {
             Issued {
                 identity,
                 expires_at,
+                grant,
             },
         );
         Some(token)
+    }
+
+    /// The refresh token that an access token belongs to.
+    pub(super) fn grant_of(&self, token: &str) -> Option<String> {
+        self.0.get(token)?.grant.clone()
+    }
+
+    /// Takes back this token and those of that grant; whether there were any.
+    pub(super) fn take_back(&mut self, token: &str, grant: &str) -> bool {
+        let before = self.0.len();
+        self.0
+            .retain(|known, issued| known != token && issued.grant.as_deref() != Some(grant));
+        self.0.len() < before
     }
 }
 
@@ -135,7 +157,7 @@ impl IntoResponse for Denial {
     }
 }
 
-type Fields = BTreeMap<String, String>;
+pub(super) type Fields = BTreeMap<String, String>;
 
 async fn token(
     AxumState(world): AxumState<Arc<World>>,
@@ -143,8 +165,20 @@ async fn token(
 ) -> Result<Response, Denial> {
     // What is no form has no field for Google, either.
     let fields = form.map(|Form(fields)| fields).unwrap_or_default();
+    let mut beside = json!({});
+    let mut grant = None;
     let identity = match required(&fields, "grant_type")? {
-        "refresh_token" => refreshed(&fields)?,
+        "refresh_token" => {
+            let token = required(&fields, "refresh_token")?;
+            grant = Some(token.to_owned()).filter(|token| token != REFRESH_TOKEN);
+            refreshed(&fields, &world)?
+        }
+        "authorization_code" => {
+            known_client(&fields)?;
+            let (identity, refresh_token, members) = consent::redeemed(&fields, &world)?;
+            (grant, beside) = (refresh_token, members);
+            identity
+        }
         "urn:ietf:params:oauth:grant-type:jwt-bearer" => {
             let assertion = required(&fields, "assertion")?;
             service_account::asserted(assertion, &world)?
@@ -156,19 +190,26 @@ async fn token(
     };
     let scopes: Vec<_> = identity.scopes.iter().map(String::as_str).collect();
     let scope = scopes.join(" ");
-    let issued = world.things().google.tokens.issue(identity, world.now());
+    let issued = world
+        .things()
+        .google
+        .tokens
+        .issue(identity, grant, world.now());
     let token = issued.ok_or_else(|| {
         let words = "no randomness".to_owned();
         Denial(StatusCode::INTERNAL_SERVER_ERROR, "internal_failure", words)
     })?;
-    let body = json!({
+    let mut body = json!({
         "access_token": token, "expires_in": LIFETIME.as_secs(), "scope": scope, "token_type": "Bearer",
     });
+    if let (Some(body), Some(beside)) = (body.as_object_mut(), beside.as_object_mut()) {
+        body.append(beside);
+    }
     let no_store = [(header::CACHE_CONTROL, "no-cache, no-store, max-age=0")];
     Ok((no_store, Json(body)).into_response())
 }
 
-fn required<'a>(fields: &'a Fields, name: &str) -> Result<&'a str, Denial> {
+pub(super) fn required<'a>(fields: &'a Fields, name: &str) -> Result<&'a str, Denial> {
     let value = fields.get(name).filter(|value| !value.is_empty());
     value.map(String::as_str).ok_or_else(|| {
         Denial::bad(
@@ -178,7 +219,7 @@ fn required<'a>(fields: &'a Fields, name: &str) -> Result<&'a str, Denial> {
     })
 }
 
-fn refreshed(fields: &Fields) -> Result<Identity, Denial> {
+fn known_client(fields: &Fields) -> Result<(), Denial> {
     if required(fields, "client_id")? != CLIENT_ID {
         let words = "The OAuth client was not found.".to_owned();
         return Err(Denial(StatusCode::UNAUTHORIZED, "invalid_client", words));
@@ -187,7 +228,16 @@ fn refreshed(fields: &Fields) -> Result<Identity, Denial> {
         let words = "The provided client secret is invalid.".to_owned();
         return Err(Denial(StatusCode::UNAUTHORIZED, "invalid_client", words));
     }
-    if required(fields, "refresh_token")? != REFRESH_TOKEN {
+    Ok(())
+}
+
+fn refreshed(fields: &Fields, world: &World) -> Result<Identity, Denial> {
+    known_client(fields)?;
+    let token = required(fields, "refresh_token")?;
+    if let Some(identity) = consent::granted(token, world) {
+        return Ok(identity);
+    }
+    if token != REFRESH_TOKEN {
         return Err(Denial::bad(
             "invalid_grant",
             "Token has been expired or revoked.",
