@@ -8,7 +8,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
+mod orchestrations;
 mod sidecars;
+pub use orchestrations::Orchestrations;
 pub use sidecars::{Place, Sidecars};
 
 /// The event API of Event Planner.
@@ -104,6 +106,8 @@ pub struct Serve {
     pub service_auth_token_file: Option<PathBuf>,
     #[command(flatten)]
     pub sidecars: Sidecars,
+    #[command(flatten)]
+    pub orchestrations: Orchestrations,
     /// Take the client's address from the last entry of `X-Forwarded-For`: only behind our proxy.
     #[arg(long, env)]
     pub trust_forwarded_for: bool,

@@ -19,8 +19,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     access::{self, Arrival, Identity},
-    api_keys, audit, bookings, caterers, events, extract, health, insights, jobs, members, openapi,
-    organizations, plans,
+    agents, api_keys, audit, bookings, caterers, events, extract, health, insights, jobs, members, openapi,
+    orchestrations, organizations, plans, playbooks,
     problem::{self, Problem},
     rate_limit, reference,
     state::App,
@@ -41,6 +41,9 @@ pub fn routes() -> OpenApiRouter<App> {
         .merge(bookings::routes())
         .merge(insights::routes())
         .merge(jobs::routes())
+        .merge(orchestrations::routes())
+        .merge(playbooks::routes())
+        .merge(agents::routes())
 }
 
 /// The whole application, as it is served and as tests drive it.
@@ -227,6 +230,7 @@ async fn negotiate(request: Request, next: Next) -> Response {
         "application/problem+json",
         "text/*",
         "text/csv",
+        "text/event-stream",
     ];
     let acceptable = |range: &str| {
         let mut parts = range.split(';').map(str::trim);

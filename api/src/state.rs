@@ -20,8 +20,8 @@ use sqlx::{
 use uuid::{ContextV7, Uuid};
 
 use crate::{
-    access::Authenticator, config::Serve, plans::Catalogues, rate_limit::RateLimiter,
-    sidecars::Sidecars, telemetry::Metrics,
+    access::Authenticator, config::Serve, orchestrations::Orchestrations, plans::Catalogues,
+    rate_limit::RateLimiter, sidecars::Sidecars, telemetry::Metrics,
 };
 
 /// The shared state; cloning it is cheap.
@@ -41,6 +41,7 @@ pub struct State {
     /// What planning keeps in memory.
     pub catalogues: Catalogues,
     pub sidecars: Sidecars,
+    pub orchestrations: Orchestrations,
     /// Set when we are about to stop: `/ready` says no.
     pub draining: AtomicBool,
 }
@@ -99,6 +100,7 @@ impl App {
             config.insights_rate_limit,
             metrics,
             sidecars,
+            Orchestrations::from_config(&config.orchestrations)?,
         )
     }
 
@@ -112,9 +114,14 @@ impl App {
             60,
             Metrics::new()?,
             Sidecars::default(),
+            Orchestrations::default(),
         )
     }
 
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is made in a way of its own by the two that call this"
+    )]
     fn assemble(
         db: PgPool,
         settings: Settings,
@@ -123,6 +130,7 @@ impl App {
         insights_rate_limit: u32,
         metrics: Metrics,
         sidecars: Sidecars,
+        orchestrations: Orchestrations,
     ) -> anyhow::Result<Self> {
         Ok(Self::new(State {
             db,
@@ -135,6 +143,7 @@ impl App {
             rate_limiter,
             catalogues: Catalogues::default(),
             sidecars,
+            orchestrations,
             draining: AtomicBool::new(false),
         }))
     }

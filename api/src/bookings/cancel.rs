@@ -15,6 +15,7 @@ use crate::{
     events::{self, Event},
     extract::{Path, Query, ValidateOnly},
     money::{Money, share},
+    orchestrations,
     problem::{Problem, kinds},
     state::App,
     work::{Answer, Work},
@@ -63,6 +64,7 @@ pub async fn cancel_booking(
         CancellationReason::Requested,
     )
     .await?;
+    orchestrations::booking::cancel_if_unbooked(&mut work, event.id).await?;
     work.commit(Answer::ok(cancelled.booking.version, &cancelled)?)
         .await
 }
@@ -156,6 +158,7 @@ pub(super) async fn release_expired_in(
     for id in &expired {
         let booking = queries::get_in(work, organization_id, *id).await?;
         record(work, "booking.expired", None, &booking).await?;
+        orchestrations::booking::cancel_if_unbooked(work, booking.event_id).await?;
     }
     Ok(expired.len() as u64)
 }

@@ -10,6 +10,7 @@ use crate::{
     access::{Access, WriteBookings, WriteEvents},
     bookings::{self, CancelledBooking},
     extract::{Path, Query, ValidateOnly},
+    orchestrations,
     problem::{Problem, kinds},
     state::App,
     work::{Answer, Work},
@@ -94,6 +95,7 @@ pub async fn cancel_event(
     }
     let bookings = bookings::cancel_all(&mut work, organization_id, &current).await?;
     let event = set(&mut work, organization_id, &current, EventStatus::Cancelled).await?;
+    orchestrations::booking::cancel_all(&mut work, event.id).await?;
     work.commit(Answer::ok(
         event.version,
         &CancelledEvent { event, bookings },

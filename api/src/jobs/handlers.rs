@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Done, Failure, Handler, Job};
-use crate::{bookings, state::App, work};
+use crate::{bookings, orchestrations, state::App, work};
 
 /// What a worker can do.
 pub const HANDLERS: &[Handler] = &[
@@ -20,6 +20,15 @@ pub const HANDLERS: &[Handler] = &[
         timeout: Duration::from_secs(30),
         every: Some(Duration::from_mins(1)),
         run: |app, job| Box::pin(forget_old_answers(app, job)),
+    },
+    Handler {
+        kind: "subtask.run",
+        // The run counts its own attempts; these are for what even that could not end.
+        attempts: 50,
+        // A step's own time-out is shorter.
+        timeout: Duration::from_mins(6),
+        every: None,
+        run: |app, job| Box::pin(orchestrations::run_subtask(app, job)),
     },
 ];
 

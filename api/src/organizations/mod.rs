@@ -22,6 +22,7 @@ use crate::{
 };
 
 mod queries;
+pub use queries::booking_run;
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -30,11 +31,26 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(get_me))
 }
 
+/// Whether booking an event starts the playbook `booking`.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type,
+)]
+#[serde(rename_all = "UPPERCASE")]
+#[sqlx(type_name = "text", rename_all = "UPPERCASE")]
+pub enum BookingRun {
+    /// Where at least one sidecar that its steps need is there.
+    #[default]
+    Auto,
+    On,
+    Off,
+}
+
 /// A tenant: everything belongs to one.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Organization {
     pub id: Uuid,
     pub name: String,
+    pub booking_run: BookingRun,
     pub version: i64,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
@@ -50,6 +66,10 @@ pub struct NewOrganization {
     #[validate(length(min = 1, max = 200), custom(function = crate::text::not_blank))]
     #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
     pub name: String,
+    /// `AUTO` when left out.
+    #[serde(default)]
+    #[schema(required = false)]
+    pub booking_run: BookingRun,
 }
 
 /// An organization together with its first owner.
@@ -157,7 +177,7 @@ async fn get_organization(
     Answer::ok(organization.version, &organization)
 }
 
-/// Rename the caller's own organization.
+/// Change the caller's own organization.
 #[utoipa::path(patch, path = "/v1/organizations/{organization_id}", tag = "organizations",
     params(("organization_id" = Uuid, Path, description = "The organization.")),
     request_body(content = NewOrganization, content_type = "application/merge-patch+json"),
@@ -175,7 +195,7 @@ async fn update_organization(
     if_match.check(current.version)?;
     let new: NewOrganization = patch.apply(&current, READ_ONLY)?;
     let now = work.now;
-    let organization = queries::update(&mut work, id, &new.name, now).await?;
+    let organization = queries::update(&mut work, id, &new, now).await?;
     work.audit(
         "organization.updated",
         ("organization", id),

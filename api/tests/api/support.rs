@@ -117,6 +117,7 @@ impl TestApp {
             rate_limiter: limiter,
             catalogues: event_planner_api::plans::Catalogues::default(),
             sidecars,
+            orchestrations,
             draining: AtomicBool::new(false),
         });
         Self::populate(app, clock, sidecar).await
