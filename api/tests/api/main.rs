@@ -7,6 +7,7 @@
 )]
 
 mod access;
+mod agents;
 mod blocked_dates;
 mod bookings;
 mod caterers;
@@ -18,8 +19,11 @@ mod import;
 mod insights;
 mod jobs;
 mod openapi;
+mod orchestrations;
 mod permissions;
+mod planner;
 mod plans;
+mod playbooks;
 mod providers;
 mod queries;
 mod scene;

@@ -23,6 +23,11 @@ pub struct Scene {
     pub booking_id: Uuid,
     saved_query_id: Uuid,
     dead_job_id: Uuid,
+    /// Cancelled before anything began.
+    orchestration_id: Uuid,
+    subtask_id: Uuid,
+    /// Of a playbook and of an agent.
+    own_name: String,
 }
 
 impl Scene {
@@ -64,6 +69,11 @@ impl Scene {
         let saved_query_id = create(owner, "/v1/insights/queries", &saved_query(&city)).await;
         let organization_id = id(&me["organization"]["id"]);
         let dead_job_id = dead_job(app, organization_id).await;
+        let own_name = own_name(&city);
+        let (orchestration_id, subtask_id) = orchestration(owner).await;
+        let (playbook, agent) = (playbook(&own_name), agent(&own_name));
+        owner.post("/v1/playbooks", &playbook).await.expect(201);
+        owner.post("/v1/agents", &agent).await.expect(201);
         Self {
             city,
             organization_id,
@@ -78,6 +88,9 @@ impl Scene {
             booking_id,
             saved_query_id,
             dead_job_id,
+            orchestration_id,
+            subtask_id,
+            own_name,
         }
     }
 
@@ -100,6 +113,10 @@ impl Scene {
             .replace("{booking_id}", &self.booking_id.to_string())
             .replace("{query_id}", &self.saved_query_id.to_string())
             .replace("{job_id}", &self.dead_job_id.to_string())
+            .replace("{orchestration_id}", &self.orchestration_id.to_string())
+            .replace("{subtask_id}", &self.subtask_id.to_string())
+            .replace("{name}", &self.own_name)
+            .replace("{agent_type}", &self.own_name)
             .replace("{rank}", "1")
     }
 
@@ -118,6 +135,10 @@ impl Scene {
         let city = &self.city;
         let json = match (method.as_str(), route) {
             ("PATCH", _) => json!({}),
+            ("PUT", "/v1/playbooks/{name}") => playbook(&self.own_name),
+            ("POST", "/v1/playbooks") => playbook(&format!("second-{}", self.own_name)),
+            ("POST", "/v1/agents") => agent(&format!("second-{}", self.own_name)),
+            ("POST", "/v1/orchestrations" | "/orchestrate") => json!({"description": "A dinner", "playbook": "general"}),
             ("POST", "/v1/organizations") => {
                 json!({"name": "New", "owner_name": "New", "owner_email": "new@example.com"})
             }
@@ -154,6 +175,43 @@ impl Scene {
 /// How many events there are; the name has to be new.
 fn saved_query(name: &str) -> Value {
     json!({"name": name, "sql": "select count(*) from events"})
+}
+
+/// A name for a playbook or an agent, new like the city.
+fn own_name(city: &str) -> String {
+    let plain = |char: char| {
+        if char.is_ascii_lowercase() || char.is_ascii_digit() {
+            char
+        } else {
+            '-'
+        }
+    };
+    city.to_lowercase().chars().map(plain).take(50).collect()
+}
+
+/// One step, which a person does.
+pub fn playbook(name: &str) -> Value {
+    json!({
+        "name": name, "title": "One step",
+        "steps": [{
+            "id": "look", "agent_type": "people", "tool": "people.confirm", "description": "Look",
+            "inputs": {"what": "${request.title}"}, "approval": true
+        }]
+    })
+}
+
+/// At an address that nobody has.
+fn agent(agent_type: &str) -> Value {
+    json!({"agent_type": agent_type, "url": "https://agent.invalid/mcp", "token": "secret"})
+}
+
+/// A run that was cancelled, and its first subtask.
+async fn orchestration(owner: &Client) -> (Uuid, Uuid) {
+    let body = json!({"description": "A dinner", "playbook": "general"});
+    let run = owner.post("/v1/orchestrations", &body).await.expect(202);
+    let path = format!("/v1/orchestrations/{}/cancel", run["id"].as_str().unwrap());
+    owner.post(&path, &Value::Null).await.expect(200);
+    (id(&run["id"]), id(&run["subtasks"][0]["id"]))
 }
 
 /// A job that was given up; no request makes one.

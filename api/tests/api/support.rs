@@ -18,6 +18,7 @@ use event_planner_api::{
     api_keys::{self, NewApiKey},
     config, http,
     members::{self, NewMember},
+    orchestrations::Orchestrations,
     organizations::{self, NewTenant},
     rate_limit::RateLimiter,
     sidecars::Sidecars,
@@ -75,19 +76,27 @@ impl TestApp {
     /// With the sandbox in place of Google, Slack, Stripe and Twilio, and their sidecars.
     pub async fn with_providers(pool: PgPool) -> (Self, Sandbox) {
         let (sandbox, sidecars) = providers::start().await;
-        let app = Self::assemble(pool, 1_000_000, sidecars, |_| {}).await;
+        let app = Self::assemble(pool, 1_000_000, sidecars, Orchestrations::default(), |_| {}).await;
         (app, sandbox)
+    }
+
+    /// With other agents, or with a planner.
+    pub async fn with_orchestrations(pool: PgPool, orchestrations: Orchestrations) -> Self {
+        let sidecars = config::Sidecars::default();
+        Self::assemble(pool, 1_000_000, sidecars, orchestrations, |_| {}).await
     }
 
     /// With a rate limit of `quota` requests a minute.
     pub async fn with_quota(pool: PgPool, quota: u32, change: impl FnOnce(&mut Settings)) -> Self {
-        Self::assemble(pool, quota, config::Sidecars::default(), change).await
+        let sidecars = config::Sidecars::default();
+        Self::assemble(pool, quota, sidecars, Orchestrations::default(), change).await
     }
 
     async fn assemble(
         pool: PgPool,
         quota: u32,
         sidecars: config::Sidecars,
+        orchestrations: Orchestrations,
         change: impl FnOnce(&mut Settings),
     ) -> Self {
         let now: jiff::Timestamp = NOW.parse().unwrap();
