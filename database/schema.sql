@@ -1,6 +1,27 @@
 -- Made from a migrated database by the test `the_committed_schema_is_current`; read this first.
 -- To make it anew: UPDATE_EXPECT=1 cargo xtask test the_committed_schema_is_current
 
+TABLE agents (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    agent_type text NOT NULL,
+    description text NOT NULL,
+    url text NOT NULL,
+    token bytea,
+    tools text[] NOT NULL,
+    version bigint NOT NULL DEFAULT 1,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT agents_pkey PRIMARY KEY (organization_id, id),
+    CONSTRAINT agents_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(id),
+    CONSTRAINT agents_agent_type_check CHECK ((agent_type ~ '^[a-z][a-z0-9_-]{0,62}$'::text)),
+    CONSTRAINT agents_description_check CHECK ((length(description) <= 1000)),
+    CONSTRAINT agents_url_check CHECK (((length(url) >= 1) AND (length(url) <= 2000))),
+);
+CREATE UNIQUE INDEX agent_type_once ON public.agents USING btree (organization_id, agent_type);
+CREATE POLICY application ON agents TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON agents USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
 TABLE api_keys (
     organization_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -322,13 +343,53 @@ CREATE UNIQUE INDEX member_email_once_per_organization ON public.members USING b
 CREATE POLICY application ON members TO event_planner_app USING (true) WITH CHECK (true);
 CREATE POLICY tenant ON members USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
 
+TABLE orchestrations (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    event_id uuid,
+    is_booking_run boolean NOT NULL,
+    playbook text NOT NULL,
+    playbook_version bigint,
+    definition jsonb NOT NULL,
+    description text NOT NULL,
+    facts jsonb NOT NULL,
+    notes text[] NOT NULL,
+    priority text NOT NULL,
+    status text NOT NULL,
+    requested_by uuid,
+    estimated_duration_minutes integer NOT NULL,
+    estimated_tokens integer NOT NULL,
+    version bigint NOT NULL DEFAULT 1,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    started_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    CONSTRAINT orchestrations_pkey PRIMARY KEY (organization_id, id),
+    CONSTRAINT orchestration_event FOREIGN KEY (organization_id, event_id) REFERENCES events(organization_id, id) ON DELETE SET NULL (event_id),
+    CONSTRAINT orchestrations_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(id),
+    CONSTRAINT orchestrations_definition_check CHECK ((jsonb_typeof(definition) = 'object'::text)),
+    CONSTRAINT orchestrations_description_check CHECK (((length(description) >= 1) AND (length(description) <= 2000))),
+    CONSTRAINT orchestrations_estimated_duration_minutes_check CHECK ((estimated_duration_minutes >= 0)),
+    CONSTRAINT orchestrations_estimated_tokens_check CHECK ((estimated_tokens >= 0)),
+    CONSTRAINT orchestrations_facts_check CHECK ((jsonb_typeof(facts) = 'object'::text)),
+    CONSTRAINT orchestrations_playbook_check CHECK (((length(playbook) >= 1) AND (length(playbook) <= 63))),
+    CONSTRAINT orchestrations_priority_check CHECK ((priority = ANY (ARRAY['LOW'::text, 'NORMAL'::text, 'HIGH'::text]))),
+    CONSTRAINT orchestrations_status_check CHECK ((status = ANY (ARRAY['QUEUED'::text, 'RUNNING'::text, 'WAITING'::text, 'SUCCEEDED'::text, 'FAILED'::text, 'CANCELLING'::text, 'CANCELLED'::text, 'COMPENSATION_FAILED'::text]))),
+);
+CREATE INDEX orchestrations_event ON public.orchestrations USING btree (organization_id, event_id) WHERE (event_id IS NOT NULL);
+CREATE UNIQUE INDEX orchestration_booking_run_once ON public.orchestrations USING btree (organization_id, event_id) WHERE (is_booking_run AND (status <> ALL (ARRAY['CANCELLING'::text, 'CANCELLED'::text, 'COMPENSATION_FAILED'::text])));
+CREATE POLICY application ON orchestrations TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON orchestrations USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
 TABLE organizations (
     id uuid NOT NULL,
     name text NOT NULL,
     version bigint NOT NULL DEFAULT 1,
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
+    booking_run text NOT NULL DEFAULT 'AUTO'::text,
     CONSTRAINT organizations_pkey PRIMARY KEY (id),
+    CONSTRAINT organizations_booking_run_check CHECK ((booking_run = ANY (ARRAY['AUTO'::text, 'ON'::text, 'OFF'::text]))),
     CONSTRAINT organizations_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
 );
 CREATE POLICY application ON organizations TO event_planner_app USING (true) WITH CHECK (true);
@@ -396,6 +457,23 @@ TABLE plans (
 CREATE POLICY application ON plans TO event_planner_app USING (true) WITH CHECK (true);
 CREATE POLICY tenant ON plans USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
 
+TABLE playbooks (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    name text NOT NULL,
+    definition jsonb NOT NULL,
+    version bigint NOT NULL DEFAULT 1,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT playbooks_pkey PRIMARY KEY (organization_id, id),
+    CONSTRAINT playbooks_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(id),
+    CONSTRAINT playbooks_definition_check CHECK ((jsonb_typeof(definition) = 'object'::text)),
+    CONSTRAINT playbooks_name_check CHECK ((name ~ '^[a-z][a-z0-9_-]{0,62}$'::text)),
+);
+CREATE UNIQUE INDEX playbook_name_once ON public.playbooks USING btree (organization_id, name);
+CREATE POLICY application ON playbooks TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON playbooks USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
 TABLE saved_queries (
     organization_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -416,6 +494,32 @@ TABLE saved_queries (
 CREATE UNIQUE INDEX saved_query_name_once ON public.saved_queries USING btree (organization_id, lower(name));
 CREATE POLICY application ON saved_queries TO event_planner_app USING (true) WITH CHECK (true);
 CREATE POLICY tenant ON saved_queries USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+TABLE subtasks (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    orchestration_id uuid NOT NULL,
+    position smallint NOT NULL,
+    status text NOT NULL,
+    attempts integer NOT NULL DEFAULT 0,
+    is_uncertain boolean NOT NULL DEFAULT false,
+    approved_by uuid,
+    input jsonb,
+    output jsonb,
+    error text,
+    due_at timestamp with time zone,
+    started_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    changed_in bigint NOT NULL,
+    CONSTRAINT subtasks_pkey PRIMARY KEY (organization_id, id),
+    CONSTRAINT subtask_once_per_position UNIQUE (organization_id, orchestration_id, "position"),
+    CONSTRAINT subtask_orchestration FOREIGN KEY (organization_id, orchestration_id) REFERENCES orchestrations(organization_id, id) ON DELETE CASCADE,
+    CONSTRAINT subtasks_error_check CHECK ((length(error) <= 1000)),
+    CONSTRAINT subtasks_position_check CHECK ((("position" >= 0) AND ("position" <= 99))),
+    CONSTRAINT subtasks_status_check CHECK ((status = ANY (ARRAY['PENDING'::text, 'READY'::text, 'RUNNING'::text, 'WAITING_APPROVAL'::text, 'SUCCEEDED'::text, 'FAILED'::text, 'SKIPPED'::text, 'COMPENSATING'::text, 'COMPENSATED'::text, 'COMPENSATION_FAILED'::text]))),
+);
+CREATE POLICY application ON subtasks TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON subtasks USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
 
 TABLE venues (
     organization_id uuid NOT NULL,

@@ -19,8 +19,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     access::{self, Arrival, Identity},
-    agents, api_keys, audit, bookings, caterers, events, extract, health, insights, jobs, members, openapi,
-    orchestrations, organizations, plans, playbooks,
+    agents, api_keys, audit, bookings, caterers, events, extract, health, insights, jobs, members,
+    openapi, orchestrations, organizations, plans, playbooks,
     problem::{self, Problem},
     rate_limit, reference,
     state::App,

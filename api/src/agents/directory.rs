@@ -121,9 +121,7 @@ impl Directory {
 
     /// The tool of that name, as this agent may use it.
     pub fn find(&self, agent_type: &str, tool: &str) -> Result<Found<'_>, Unknown> {
-        let built_in = BUILT_IN
-            .iter()
-            .find(|agent| agent.agent_type == agent_type);
+        let built_in = BUILT_IN.iter().find(|agent| agent.agent_type == agent_type);
         let registered = self.0.get(agent_type);
         if let (Some(agent), Some(tool)) = (built_in, tools::find(tool))
             && agent.families.contains(&tool.family())

@@ -156,7 +156,9 @@ async fn list_agents(
     let mut agents =
         queries::list(&app.db, organization_id, after.as_deref(), list.fetch()).await?;
     let taken = |agent: &&BuiltIn| {
-        let is_after = after.as_deref().is_none_or(|after| agent.agent_type > after);
+        let is_after = after
+            .as_deref()
+            .is_none_or(|after| agent.agent_type > after);
         is_after && !agents.iter().any(|own| own.agent_type == agent.agent_type)
     };
     let built_in: Vec<Agent> = BUILT_IN.iter().filter(taken).map(Agent::from).collect();
@@ -182,7 +184,8 @@ async fn create_agent(
         .await
         .on_constraint(|constraint| {
             let detail = "another agent has this type; delete it first";
-            (constraint == "agent_type_once").then(|| Problem::conflict(&kinds::ALREADY_EXISTS, detail))
+            (constraint == "agent_type_once")
+                .then(|| Problem::conflict(&kinds::ALREADY_EXISTS, detail))
         })?;
     work.audit("agent.created", ("agent", id), None::<&()>, Some(&agent))
         .await?;
@@ -248,7 +251,9 @@ async fn check_agent(
     let mut db = app.db.acquire().await?;
     let agents = queries::registered(&mut db, access.organization_id()).await?;
     drop(db);
-    let own = agents.into_iter().find(|agent| agent.agent_type == agent_type);
+    let own = agents
+        .into_iter()
+        .find(|agent| agent.agent_type == agent_type);
     let check = match (own, built_in(&agent_type)) {
         (Some(agent), _) => check(&app, &agent).await,
         (None, Some(agent)) => check_built_in(&app, agent),
@@ -273,7 +278,12 @@ async fn check(app: &App, agent: &Registered) -> AgentCheck {
 }
 
 fn check_built_in(app: &App, agent: &BuiltIn) -> AgentCheck {
-    let tools = || agent.families.iter().flat_map(|family| tools::of_family(family));
+    let tools = || {
+        agent
+            .families
+            .iter()
+            .flat_map(|family| tools::of_family(family))
+    };
     let missing = tools().find_map(|tool| tools::find(tool)?.missing(app));
     AgentCheck {
         is_reachable: missing.is_none(),
@@ -289,9 +299,7 @@ fn check_built_in(app: &App, agent: &BuiltIn) -> AgentCheck {
 }
 
 fn built_in(agent_type: &str) -> Option<&'static BuiltIn> {
-    BUILT_IN
-        .iter()
-        .find(|agent| agent.agent_type == agent_type)
+    BUILT_IN.iter().find(|agent| agent.agent_type == agent_type)
 }
 
 impl From<&BuiltIn> for Agent {

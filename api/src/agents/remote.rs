@@ -73,8 +73,8 @@ pub async fn call(
     if broke_off && !is_repeatable {
         return Err(CallError::left_to_a_person());
     }
-    let mut request = Request::new(tool, input, errand.deadline)
-        .map_err(|error| failed(&error, false))?;
+    let mut request =
+        Request::new(tool, input, errand.deadline).map_err(|error| failed(&error, false))?;
     request.request_id = errand.request_id.as_deref().map(Into::into);
     if takes_key {
         request = request.with_idempotency_key(&errand.idempotency_key);
@@ -103,7 +103,9 @@ pub fn check_address(url: &str, allowed: &[IpNet]) -> Result<(), String> {
         return Err("must be an http or https address".to_owned());
     }
     if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
-        return Err("must have no user, password or fragment; give the token as `token`".to_owned());
+        return Err(
+            "must have no user, password or fragment; give the token as `token`".to_owned(),
+        );
     }
     let inner = "must be a public address, or in a network of AGENT_ALLOWED_NETWORKS".to_owned();
     let Ok(address) = host.parse::<IpAddr>() else {
@@ -138,7 +140,8 @@ fn is_public(address: IpAddr) -> bool {
         IpAddr::V4(v4) => {
             let [a, b, c, _] = v4.octets();
             let is_shared = a == 100 && (64..128).contains(&b);
-            let is_special = a == 0 || a >= 240 || (a, b, c) == (192, 0, 0) || (a == 198 && b & 0xfe == 18);
+            let is_special =
+                a == 0 || a >= 240 || (a, b, c) == (192, 0, 0) || (a == 198 && b & 0xfe == 18);
             !(v4.is_private()
                 || v4.is_loopback()
                 || v4.is_link_local()
@@ -188,7 +191,8 @@ fn failed(error: &ToolError, is_repeatable: bool) -> CallError {
             after: None,
         },
         Code::Internal => Failure::Fatal(
-            "the agent does not take our token, does not know the tool, or answers what is no MCP".to_owned(),
+            "the agent does not take our token, does not know the tool, or answers what is no MCP"
+                .to_owned(),
         ),
         _ => Failure::Fatal(words),
     };
@@ -201,15 +205,39 @@ mod tests {
 
     #[test]
     fn only_public_addresses_are_taken() {
-        for right in ["https://agents.example/mcp", "https://93.184.216.34/mcp", "https://[2606:4700::1111]/mcp"] {
+        for right in [
+            "https://agents.example/mcp",
+            "https://93.184.216.34/mcp",
+            "https://[2606:4700::1111]/mcp",
+        ] {
             assert_eq!(check_address(right, &[]), Ok(()), "{right}");
         }
         for wrong in [
-            "", "agents.example", "ftp://agents.example", "https://u:p@agents.example", "http://agents.example/mcp",
-            "https://localhost/mcp", "https://mcp-postgres:3000", "https://x.internal", "https://127.0.0.1", "https://127.1",
-            "https://2130706433", "https://0x7f000001", "https://10.1.2.3", "https://100.64.0.1", "https://169.254.169.254",
-            "https://192.168.0.1", "https://172.16.0.1", "https://0.0.0.0", "https://[::1]", "https://[::ffff:127.0.0.1]",
-            "https://[fd00::1]", "https://[fe80::1]", "https://[2002:7f00:1::]", "https://224.0.0.1", "https://localhost.",
+            "",
+            "agents.example",
+            "ftp://agents.example",
+            "https://u:p@agents.example",
+            "http://agents.example/mcp",
+            "https://localhost/mcp",
+            "https://mcp-postgres:3000",
+            "https://x.internal",
+            "https://127.0.0.1",
+            "https://127.1",
+            "https://2130706433",
+            "https://0x7f000001",
+            "https://10.1.2.3",
+            "https://100.64.0.1",
+            "https://169.254.169.254",
+            "https://192.168.0.1",
+            "https://172.16.0.1",
+            "https://0.0.0.0",
+            "https://[::1]",
+            "https://[::ffff:127.0.0.1]",
+            "https://[fd00::1]",
+            "https://[fe80::1]",
+            "https://[2002:7f00:1::]",
+            "https://224.0.0.1",
+            "https://localhost.",
         ] {
             assert!(check_address(wrong, &[]).is_err(), "{wrong}");
         }

@@ -41,11 +41,7 @@ pub async fn list(
     .await
 }
 
-pub async fn get(
-    db: impl PgExecutor<'_>,
-    organization_id: Uuid,
-    id: Uuid,
-) -> sqlx::Result<Event> {
+pub async fn get(db: impl PgExecutor<'_>, organization_id: Uuid, id: Uuid) -> sqlx::Result<Event> {
     sqlx::query_as!(
         Event,
         r#"SELECT id, title, event_type AS "event_type: EventType", status AS "status: EventStatus", local_start,

@@ -27,7 +27,8 @@ pub async fn start(work: &mut Work, event: &Event) -> Result<Option<Orchestratio
         return Ok(None);
     };
     let is_there = |step: &playbooks::Step| {
-        tools::find(&step.tool).is_some_and(|tool| !tool.lane.is_empty() && tool.missing(work.app()).is_none())
+        tools::find(&step.tool)
+            .is_some_and(|tool| !tool.lane.is_empty() && tool.missing(work.app()).is_none())
     };
     let is_wanted = match wish {
         BookingRun::On => true,

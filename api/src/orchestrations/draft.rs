@@ -6,7 +6,9 @@ use jiff_sqlx::ToSqlx;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::{Facts, Locked, Orchestration, Priority, Row, Run, RunStatus, SubtaskStatus, context, queries};
+use super::{
+    Facts, Locked, Orchestration, Priority, Row, Run, RunStatus, SubtaskStatus, context, queries,
+};
 use crate::{
     agents::tools,
     events::Event,
@@ -117,7 +119,11 @@ fn estimated_tokens(description: &str, steps: &[Step]) -> i32 {
 /// Minutes along the chain of steps that takes longest.
 fn longest_chain(steps: &[Step]) -> i32 {
     let mut ends = vec![0; steps.len()];
-    for position in check::layers(steps).unwrap_or_default().into_iter().flatten() {
+    for position in check::layers(steps)
+        .unwrap_or_default()
+        .into_iter()
+        .flatten()
+    {
         let step = &steps[position];
         let before = steps.iter().zip(&ends);
         let begins = before

@@ -181,7 +181,9 @@ impl Locked {
             let context = context::of_undoing(work, self, place).await?;
             let told = references::resolve_text(&text, &context);
             let told = told.unwrap_or_else(|why| Value::String(format!("{text} ({why})")));
-            let told = told.as_str().map_or_else(|| told.to_string(), str::to_owned);
+            let told = told
+                .as_str()
+                .map_or_else(|| told.to_string(), str::to_owned);
             self.end(place, SubtaskStatus::CompensationFailed, Some(told), work);
             return Ok(());
         }
@@ -243,8 +245,13 @@ impl Locked {
             RunStatus::CompensationFailed => "orchestration.compensation_failed",
         };
         let before = self.before.map(|status| json!({ "status": status }));
-        work.audit(action, ("orchestration", self.run.id), before.as_ref(), Some(&self.run))
-            .await
+        work.audit(
+            action,
+            ("orchestration", self.run.id),
+            before.as_ref(),
+            Some(&self.run),
+        )
+        .await
     }
 
     /// What ended is told, without what went in and came out: that may be personal.

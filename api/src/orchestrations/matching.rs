@@ -15,12 +15,30 @@ pub const GENERAL: &str = "general";
 /// What the type of the event weighs.
 const EVENT_TYPE_WEIGHT: u32 = 2;
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September",
-    "October", "November", "December",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
 ];
 const PEOPLE: &[&str] = &[
-    "people", "persons", "guests", "attendees", "participants", "colleagues", "employees", "pax",
-    "visitors", "delegates",
+    "people",
+    "persons",
+    "guests",
+    "attendees",
+    "participants",
+    "colleagues",
+    "employees",
+    "pax",
+    "visitors",
+    "delegates",
 ];
 const SPANS: &[&str] = &[
     "minute", "minutes", "hour", "hours", "day", "days", "night", "nights", "week", "weeks",
@@ -68,11 +86,7 @@ pub fn choose<'a>(
     })
 }
 
-fn score(
-    definition: &Definition,
-    text: &str,
-    event_type: Option<EventType>,
-) -> (u32, Vec<String>) {
+fn score(definition: &Definition, text: &str, event_type: Option<EventType>) -> (u32, Vec<String>) {
     let keywords = definition.matching.keywords.iter();
     let found: Vec<_> = keywords
         .filter(|(keyword, _)| text.contains(&format!(" {} ", words(keyword).join(" "))))
@@ -139,7 +153,9 @@ fn guests(tokens: &[Token]) -> Option<u32> {
         (1..tokens.len()).find(|index| {
             let is_for = ["for", "of"].contains(&tokens[index - 1].text.to_lowercase().as_str());
             let is_time = follows(*index, SPANS)
-                || tokens.get(index + 1).is_some_and(|next| month(next.text).is_some());
+                || tokens
+                    .get(index + 1)
+                    .is_some_and(|next| month(next.text).is_some());
             is_for && number(tokens[*index].text).is_some() && !is_time
         })
     };
@@ -188,15 +204,23 @@ fn time(tokens: &[Token]) -> (Option<String>, Option<Date>) {
     let at = |index: usize| tokens.get(index).map_or("", |token| token.text);
     let day = |text: &str| {
         let digits = text.trim_end_matches(|char: char| char.is_ascii_alphabetic());
-        digits.parse::<i8>().ok().filter(|day| (1..=31).contains(day))
+        digits
+            .parse::<i8>()
+            .ok()
+            .filter(|day| (1..=31).contains(day))
     };
     let before = index.checked_sub(1).and_then(|before| day(at(before)));
     let (day, year) = match before {
         Some(day) => (Some(day), at(index + 1)),
         None => (day(at(index + 1)), at(index + 2)),
     };
-    let year = year.parse::<i16>().ok().filter(|year| (1900..=2999).contains(year));
-    let date = day.zip(year).and_then(|(day, year)| Date::new(year, number, day).ok());
+    let year = year
+        .parse::<i16>()
+        .ok()
+        .filter(|year| (1900..=2999).contains(year));
+    let date = day
+        .zip(year)
+        .and_then(|(day, year)| Date::new(year, number, day).ok());
     (name_of(number), date)
 }
 
@@ -226,17 +250,37 @@ mod tests {
     fn people_place_and_time_are_understood() {
         let some = |text: &str| Some(text.to_owned());
         let cases = [
-            ("Offsite for 40 in Lisbon in May", (Some(40), some("Lisbon"), some("May"), None)),
+            (
+                "Offsite for 40 in Lisbon in May",
+                (Some(40), some("Lisbon"), some("May"), None),
+            ),
             (
                 "A conference in San Francisco, 1,200 attendees, 12 June 2027",
-                (Some(1200), some("San Francisco"), some("June"), some("2027-06-12")),
+                (
+                    Some(1200),
+                    some("San Francisco"),
+                    some("June"),
+                    some("2027-06-12"),
+                ),
             ),
-            ("Wedding on June 5th 2027 of 80", (Some(80), None, some("June"), some("2027-06-05"))),
-            ("We may meet for 2 days at 2027-05-03", (None, None, some("May"), some("2027-05-03"))),
+            (
+                "Wedding on June 5th 2027 of 80",
+                (Some(80), None, some("June"), some("2027-06-05")),
+            ),
+            (
+                "We may meet for 2 days at 2027-05-03",
+                (None, None, some("May"), some("2027-05-03")),
+            ),
             ("Party for 12 June", (None, None, some("June"), None)),
-            ("Deploy new API endpoint with authentication", (None, None, None, None)),
+            (
+                "Deploy new API endpoint with authentication",
+                (None, None, None, None),
+            ),
             ("", (None, None, None, None)),
-            ("in In IN , , 31 February 2027", (None, some("In IN"), some("February"), None)),
+            (
+                "in In IN , , 31 February 2027",
+                (None, some("In IN"), some("February"), None),
+            ),
         ];
         for (text, expected) in cases {
             assert_eq!(facts(text), expected, "{text}");
@@ -251,7 +295,10 @@ mod tests {
             playbook.definition.name.clone()
         };
         for (text, expected) in [
-            ("Deploy new API endpoint with authentication", "software_release"),
+            (
+                "Deploy new API endpoint with authentication",
+                "software_release",
+            ),
             ("Offsite for 40 in Lisbon in May", "offsite"),
             ("Team retreat in the mountains", "offsite"),
             ("Annual developer CONFERENCE", "conference"),

@@ -110,7 +110,10 @@ async fn prepare(
     let is_undoing = row.status == SubtaskStatus::Compensating;
     let most_attempts = i32::from(step.attempts);
     if row.attempts >= most_attempts + CRASHES {
-        let why = format!("it was begun {} times and never came to an end", row.attempts);
+        let why = format!(
+            "it was begun {} times and never came to an end",
+            row.attempts
+        );
         return Ok(Err(why));
     }
     let undo = step.compensate.as_ref().filter(|_| is_undoing);
@@ -126,7 +129,12 @@ async fn prepare(
             None => Target::BuiltIn(tool),
         },
         Ok(Found::Registered(agent)) => Target::Registered(agent.clone()),
-        Err(_) => return Ok(Err(format!("the agent {} or its tool {tool} is gone", step.agent_type))),
+        Err(_) => {
+            return Ok(Err(format!(
+                "the agent {} or its tool {tool} is gone",
+                step.agent_type
+            )));
+        }
     };
     let context = if is_undoing {
         context::of_undoing(work, locked, place).await?

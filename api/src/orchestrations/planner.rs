@@ -83,7 +83,10 @@ impl Planner {
         let text = match answer.await {
             Ok(Ok(text)) => text,
             Ok(Err(error)) => {
-                tracing::warn!(error = format!("{error:#}"), "the language model does not answer");
+                tracing::warn!(
+                    error = format!("{error:#}"),
+                    "the language model does not answer"
+                );
                 return Err("it did not answer".to_owned());
             }
             Err(_) => return Err("it did not answer in time".to_owned()),
@@ -146,10 +149,14 @@ fn understood(text: &str, directory: &Directory) -> Result<Definition, String> {
     let json = text.get(object.0..=object.1).ok_or_else(nonsense)?;
     let mut value: Value = serde_json::from_str(json).map_err(|_| nonsense())?;
     let steps = value["steps"].take();
-    if steps.as_array().is_none_or(|steps| steps.len() > MOST_STEPS) {
+    if steps
+        .as_array()
+        .is_none_or(|steps| steps.len() > MOST_STEPS)
+    {
         return Err(format!("it must propose 1 to {MOST_STEPS} steps"));
     }
-    let playbook = json!({ "name": PLAYBOOK, "title": "Proposed by a language model", "steps": steps });
+    let playbook =
+        json!({ "name": PLAYBOOK, "title": "Proposed by a language model", "steps": steps });
     let mut definition = read(playbook).map_err(|problem| problem.into_words())?;
     if let Some(fault) = check::check(&definition, directory).first() {
         let pointer = fault.pointer.as_deref().unwrap_or_default();

@@ -83,7 +83,11 @@ async fn start(
             let mut db = app.db.acquire().await?;
             let directory = Directory::load(&mut db, organization_id).await?;
             drop(db);
-            Some(planner.propose(&new.description, &directory, deadline).await)
+            Some(
+                planner
+                    .propose(&new.description, &directory, deadline)
+                    .await,
+            )
         }
         _ => None,
     };
@@ -96,7 +100,10 @@ async fn start(
     let mut notes = Vec::new();
     let playbook = match proposed {
         Some(Ok(definition)) => {
-            notes.push("a language model proposed these steps; what changes something waits for approval".to_owned());
+            notes.push(
+                "a language model proposed these steps; what changes something waits for approval"
+                    .to_owned(),
+            );
             Playbook::from(&definition)
         }
         proposed => {
@@ -148,11 +155,7 @@ async fn chosen(
     Ok((chosen.0.clone(), chosen.1))
 }
 
-async fn open_event(
-    work: &mut Work,
-    organization_id: Uuid,
-    id: Uuid,
-) -> Result<Event, Problem> {
+async fn open_event(work: &mut Work, organization_id: Uuid, id: Uuid) -> Result<Event, Problem> {
     let event = match events::queries::lock(work, organization_id, id).await {
         Err(sqlx::Error::RowNotFound) => {
             let detail = "there is no such event";
@@ -180,6 +183,9 @@ async fn still_holds(
     };
     let pointer = fault.pointer.as_deref().unwrap_or_default();
     let name = &playbook.definition.name;
-    let detail = format!("the playbook {name} does not hold any more, at {pointer}: {}", fault.detail);
+    let detail = format!(
+        "the playbook {name} does not hold any more, at {pointer}: {}",
+        fault.detail
+    );
     Err(Problem::field("/playbook", "broken", detail))
 }

@@ -108,14 +108,20 @@ impl Watch {
             return (Vec::new(), true);
         };
         // A version that never was: tell everything.
-        let seen = if self.seen > orchestration.run.version { 0 } else { self.seen };
+        let seen = if self.seen > orchestration.run.version {
+            0
+        } else {
+            self.seen
+        };
         let subtasks = orchestration.subtasks.iter();
         let changed = subtasks.filter(|subtask| subtask.changed_in > seen);
         let mut batch: Vec<Event> = changed
             .filter_map(|subtask| Event::default().event("subtask").json_data(subtask).ok())
             .collect();
         let run = &orchestration.run;
-        let last = Event::default().event("orchestration").id(run.version.to_string());
+        let last = Event::default()
+            .event("orchestration")
+            .id(run.version.to_string());
         batch.extend(last.json_data(run));
         self.seen = run.version;
         (batch, is_settled(run.status))
@@ -123,7 +129,9 @@ impl Watch {
 
     async fn current(&self) -> Option<Orchestration> {
         let mut db = self.app.db.acquire().await.ok()?;
-        load(&mut db, self.person.organization_id, self.id).await.ok()
+        load(&mut db, self.person.organization_id, self.id)
+            .await
+            .ok()
     }
 
     async fn may_watch(&mut self) -> bool {
@@ -131,7 +139,12 @@ impl Watch {
         if !self.looks.is_multiple_of(CHECK_EVERY) {
             return true;
         }
-        let Person { organization_id, member_id, api_key_id, .. } = self.person;
+        let Person {
+            organization_id,
+            member_id,
+            api_key_id,
+            ..
+        } = self.person;
         let now = self.app.now();
         let may = queries::may_watch(&self.app.db, organization_id, member_id, api_key_id, now);
         may.await.unwrap_or(false)

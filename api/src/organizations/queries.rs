@@ -62,10 +62,7 @@ pub async fn update(
     .await
 }
 
-pub async fn booking_run(
-    db: &mut PgConnection,
-    organization_id: Uuid,
-) -> sqlx::Result<BookingRun> {
+pub async fn booking_run(db: &mut PgConnection, organization_id: Uuid) -> sqlx::Result<BookingRun> {
     sqlx::query_scalar!(
         r#"SELECT booking_run AS "booking_run: BookingRun" FROM organizations WHERE id = $1"#,
         organization_id

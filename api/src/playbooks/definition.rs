@@ -120,7 +120,11 @@ pub struct Step {
     #[validate(nested)]
     pub compensate: Option<Compensation>,
     /// Somebody has to approve it before it is done: `true`, or the role that it takes.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "approval")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "approval"
+    )]
     pub approval: Option<Approval>,
     /// If it cannot be done, it is skipped and the run goes on.
     #[serde(default)]
@@ -220,7 +224,11 @@ fn is_iso(text: &str) -> bool {
 fn one_way(compensation: &Compensation) -> Result<(), ValidationError> {
     let is_one = compensation.tool.is_some() != compensation.person.is_some();
     let is_right = is_one && (compensation.tool.is_some() || compensation.inputs.is_empty());
-    says(is_right, "conflict", "give either tool and inputs, or person")
+    says(
+        is_right,
+        "conflict",
+        "give either tool and inputs, or person",
+    )
 }
 
 fn says(is_right: bool, code: &'static str, message: &'static str) -> Result<(), ValidationError> {
@@ -242,9 +250,11 @@ fn default_minutes() -> i32 {
 fn approval<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Approval>, D::Error> {
     match Value::deserialize(deserializer)? {
         Value::Null | Value::Bool(false) => Ok(None),
-        Value::Bool(true) => Ok(Some(Approval { role: Role::Planner })),
-        given => serde_json::from_value(given)
-            .map(Some)
-            .map_err(|_| de::Error::custom("must be true, or an object with the role that approves")),
+        Value::Bool(true) => Ok(Some(Approval {
+            role: Role::Planner,
+        })),
+        given => serde_json::from_value(given).map(Some).map_err(|_| {
+            de::Error::custom("must be true, or an object with the role that approves")
+        }),
     }
 }

@@ -136,8 +136,13 @@ async fn create_playbook(
                 .then(|| Problem::conflict(&kinds::ALREADY_EXISTS, detail))
         })?;
     let playbook = Playbook::from(own);
-    work.audit("playbook.created", ("playbook", id), None::<&()>, Some(&playbook))
-        .await?;
+    work.audit(
+        "playbook.created",
+        ("playbook", id),
+        None::<&()>,
+        Some(&playbook),
+    )
+    .await?;
     let location = format!("/v1/playbooks/{}", new.name);
     work.commit(Answer::created(location, 1, &playbook)?).await
 }
@@ -185,8 +190,13 @@ async fn replace_playbook(
     let (id, now) = (current.id, work.now);
     let own = queries::update(&mut work, organization_id, id, &new, now).await?;
     let (before, playbook) = (Playbook::from(current), Playbook::from(own));
-    work.audit("playbook.updated", ("playbook", id), Some(&before), Some(&playbook))
-        .await?;
+    work.audit(
+        "playbook.updated",
+        ("playbook", id),
+        Some(&before),
+        Some(&playbook),
+    )
+    .await?;
     let version = playbook.version.unwrap_or_default();
     work.commit(Answer::ok(version, &playbook)?).await
 }
@@ -209,8 +219,13 @@ async fn delete_playbook(
     let id = current.id;
     queries::delete(&mut work, organization_id, id).await?;
     let before = Playbook::from(current);
-    work.audit("playbook.deleted", ("playbook", id), Some(&before), None::<&()>)
-        .await?;
+    work.audit(
+        "playbook.deleted",
+        ("playbook", id),
+        Some(&before),
+        None::<&()>,
+    )
+    .await?;
     work.commit(Answer::no_content()).await
 }
 
@@ -268,7 +283,8 @@ async fn hold(work: &mut Work, organization_id: Uuid, new: &Definition) -> Resul
 
 fn shipped_or_unknown(name: &str) -> Problem {
     if SHIPPED.contains_key(name) {
-        let detail = "a shipped playbook does not change; POST one of the same name to take its place";
+        let detail =
+            "a shipped playbook does not change; POST one of the same name to take its place";
         return Problem::conflict(&kinds::IN_USE, detail);
     }
     Problem::NotFound

@@ -66,7 +66,11 @@ pub fn resolve_text(text: &str, context: &Value) -> Result<Value, String> {
 }
 
 /// Calls `found` with the JSON pointer and the reference of each one in the inputs, or with what is wrong there.
-pub fn visit(value: &Value, pointer: &str, found: &mut impl FnMut(&str, Result<Reference, String>)) {
+pub fn visit(
+    value: &Value,
+    pointer: &str,
+    found: &mut impl FnMut(&str, Result<Reference, String>),
+) {
     match value {
         Value::String(text) => match parse(text) {
             Ok(parts) => {
@@ -185,7 +189,10 @@ mod tests {
             resolved("${steps.folder.output.files.0.id}"),
             Ok(json!("f1"))
         );
-        assert_eq!(resolved("5 $ and $${event.title}"), Ok(json!("5 $ and ${event.title}")));
+        assert_eq!(
+            resolved("5 $ and $${event.title}"),
+            Ok(json!("5 $ and ${event.title}"))
+        );
         assert_eq!(resolved(""), Ok(json!("")));
     }
 

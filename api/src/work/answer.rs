@@ -51,7 +51,11 @@ impl Answer {
     }
 
     /// 202 with a versioned thing that goes on by itself, and where it is.
-    pub fn accepted(location: String, version: i64, body: &impl Serialize) -> Result<Self, Problem> {
+    pub fn accepted(
+        location: String,
+        version: i64,
+        body: &impl Serialize,
+    ) -> Result<Self, Problem> {
         Ok(Self {
             status: StatusCode::ACCEPTED,
             ..Self::created(location, version, body)?

@@ -73,11 +73,26 @@ async fn an_agent_by_address_does_a_step(pool: PgPool) {
     let url = serve(Arc::clone(&rung)).await;
     let agent = json!({ "agent_type": "seating", "url": url, "token": TOKEN, "tools": ["make_plan", "ring"] });
     let added = app.owner.post("/v1/agents", &agent).await.expect(201);
-    assert_eq!((&added["has_token"], &added["token"]), (&json!(true), &Value::Null));
-    let check = app.owner.post("/v1/agents/seating/check", &Value::Null).await.expect(200);
+    assert_eq!(
+        (&added["has_token"], &added["token"]),
+        (&json!(true), &Value::Null)
+    );
+    let check = app
+        .owner
+        .post("/v1/agents/seating/check", &Value::Null)
+        .await
+        .expect(200);
     assert_eq!(check["is_reachable"], true, "{check}");
-    let tools: Vec<_> = check["tools"].as_array().unwrap().iter().map(|tool| (&tool["name"], &tool["is_repeatable"])).collect();
-    assert!(tools.contains(&(&json!("make_plan"), &json!(true))), "{check}");
+    let tools: Vec<_> = check["tools"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tool| (&tool["name"], &tool["is_repeatable"]))
+        .collect();
+    assert!(
+        tools.contains(&(&json!("make_plan"), &json!(true))),
+        "{check}"
+    );
     assert!(tools.contains(&(&json!("ring"), &json!(false))), "{check}");
 
     let playbook = json!({
@@ -89,9 +104,16 @@ async fn an_agent_by_address_does_a_step(pool: PgPool) {
               "inputs": { "times": 1 }, "depends_on": ["plan"] },
         ]
     });
-    app.planner.post("/v1/playbooks", &playbook).await.expect(201);
+    app.planner
+        .post("/v1/playbooks", &playbook)
+        .await
+        .expect(201);
     let body = json!({ "description": "Dinner for 40", "playbook": "seats" });
-    let run = app.planner.post("/v1/orchestrations", &body).await.expect(202);
+    let run = app
+        .planner
+        .post("/v1/orchestrations", &body)
+        .await
+        .expect(202);
     let worker = orchestrations::worker(&app);
     // A tool without a key is not asked twice when nobody knows whether it did it: a person looks.
     let run = orchestrations::until(&app, &run, "FAILED").await;
@@ -108,18 +130,41 @@ async fn an_agent_by_address_does_a_step(pool: PgPool) {
 #[sqlx::test]
 async fn an_agent_at_an_inner_address_is_refused(pool: PgPool) {
     let app = TestApp::new(pool).await;
-    for url in ["http://127.0.0.1:9/mcp", "https://169.254.169.254/", "https://mcp-postgres:3000/mcp", "https://[::1]/mcp"] {
+    for url in [
+        "http://127.0.0.1:9/mcp",
+        "https://169.254.169.254/",
+        "https://mcp-postgres:3000/mcp",
+        "https://[::1]/mcp",
+    ] {
         let agent = json!({ "agent_type": "inner", "url": url });
-        app.owner.post("/v1/agents", &agent).await.expect_invalid(&["#/url"]);
+        app.owner
+            .post("/v1/agents", &agent)
+            .await
+            .expect_invalid(&["#/url"]);
     }
     let agent = json!({ "agent_type": "gone", "url": "https://agent.invalid/mcp" });
     app.owner.post("/v1/agents", &agent).await.expect(201);
-    let check = app.owner.post("/v1/agents/gone/check", &Value::Null).await.expect(200);
+    let check = app
+        .owner
+        .post("/v1/agents/gone/check", &Value::Null)
+        .await
+        .expect(200);
     assert_eq!(check["is_reachable"], false);
-    assert!(!check["detail"].as_str().unwrap().contains("agent.invalid"), "{check}");
-    app.owner.delete("/v1/agents/documents", "*").await.expect_problem(409, "in_use");
+    assert!(
+        !check["detail"].as_str().unwrap().contains("agent.invalid"),
+        "{check}"
+    );
+    app.owner
+        .delete("/v1/agents/documents", "*")
+        .await
+        .expect_problem(409, "in_use");
     let built_in = app.viewer.get("/v1/agents/documents").await.expect(200);
-    assert!(built_in["tools"].as_array().unwrap().contains(&json!("gdrive.create_folder")));
+    assert!(
+        built_in["tools"]
+            .as_array()
+            .unwrap()
+            .contains(&json!("gdrive.create_folder"))
+    );
     let listed = app.viewer.get("/v1/agents").await.expect(200);
     assert_eq!(listed["items"].as_array().unwrap().len(), 12);
 }

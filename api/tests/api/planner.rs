@@ -16,16 +16,18 @@ async fn model(text: &str) -> String {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let openai = async |headers: HeaderMap, State(text): State<String>, Json(asked): Json<Value>| {
-        assert_eq!(headers["authorization"], "Bearer model-key");
-        assert_eq!(asked["messages"][1]["content"], "Dinner for 12");
-        Json(json!({ "choices": [{ "message": { "role": "assistant", "content": text } }] }))
-    };
-    let anthropic = async |headers: HeaderMap, State(text): State<String>, Json(asked): Json<Value>| {
-        assert_eq!(headers["x-api-key"], "model-key");
-        assert_eq!(asked["messages"][0]["content"], "Dinner for 12");
-        Json(json!({ "content": [{ "type": "text", "text": text }] }))
-    };
+    let openai =
+        async |headers: HeaderMap, State(text): State<String>, Json(asked): Json<Value>| {
+            assert_eq!(headers["authorization"], "Bearer model-key");
+            assert_eq!(asked["messages"][1]["content"], "Dinner for 12");
+            Json(json!({ "choices": [{ "message": { "role": "assistant", "content": text } }] }))
+        };
+    let anthropic =
+        async |headers: HeaderMap, State(text): State<String>, Json(asked): Json<Value>| {
+            assert_eq!(headers["x-api-key"], "model-key");
+            assert_eq!(asked["messages"][0]["content"], "Dinner for 12");
+            Json(json!({ "content": [{ "type": "text", "text": text }] }))
+        };
     let router = Router::new()
         .route("/chat/completions", post(openai))
         .route("/v1/messages", post(anthropic))
@@ -65,7 +67,11 @@ async fn what_a_model_proposes_waits_for_approval(pool: PgPool) {
         assert_eq!(run["playbook"], "planner", "{run}");
         assert_eq!(run["status"], "WAITING");
         assert_eq!(run["subtasks"][0]["approval_role"], "PLANNER");
-        assert_eq!(run["subtasks"][1]["approval_role"], Value::Null, "it only reads");
+        assert_eq!(
+            run["subtasks"][1]["approval_role"],
+            Value::Null,
+            "it only reads"
+        );
     }
 }
 

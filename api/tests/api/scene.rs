@@ -138,7 +138,9 @@ impl Scene {
             ("PUT", "/v1/playbooks/{name}") => playbook(&self.own_name),
             ("POST", "/v1/playbooks") => playbook(&format!("second-{}", self.own_name)),
             ("POST", "/v1/agents") => agent(&format!("second-{}", self.own_name)),
-            ("POST", "/v1/orchestrations" | "/orchestrate") => json!({"description": "A dinner", "playbook": "general"}),
+            ("POST", "/v1/orchestrations" | "/orchestrate") => {
+                json!({"description": "A dinner", "playbook": "general"})
+            }
             ("POST", "/v1/organizations") => {
                 json!({"name": "New", "owner_name": "New", "owner_email": "new@example.com"})
             }

@@ -76,7 +76,8 @@ impl TestApp {
     /// With the sandbox in place of Google, Slack, Stripe and Twilio, and their sidecars.
     pub async fn with_providers(pool: PgPool) -> (Self, Sandbox) {
         let (sandbox, sidecars) = providers::start().await;
-        let app = Self::assemble(pool, 1_000_000, sidecars, Orchestrations::default(), |_| {}).await;
+        let app =
+            Self::assemble(pool, 1_000_000, sidecars, Orchestrations::default(), |_| {}).await;
         (app, sandbox)
     }
 
