@@ -699,7 +699,7 @@ async fn a_revoked_key_ends_its_stream(pool: PgPool) {
     let events = format!("{}/events", path(&run));
     let watching = tokio::spawn(async move { watcher.get(&events).await });
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let id = key["api_key"]["id"].as_str().unwrap();
+    let id = key["id"].as_str().unwrap();
     app.owner
         .delete(&format!("/v1/api-keys/{id}"), "*")
         .await
