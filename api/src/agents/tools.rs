@@ -96,8 +96,11 @@ const FAMILIES: [Family; 5] = [
     ),
 ];
 
+/// A tool of ours.
+type OwnTool = (&'static str, &'static str, fn() -> Value, Own);
+
 /// Our own: name, lane, schema of the input, and what is done.
-const OWN: [(&str, &str, fn() -> Value, Own); 1] = [(
+const OWN: [OwnTool; 1] = [(
     "people.confirm",
     "",
     people::confirm_schema,

@@ -14,6 +14,7 @@ use crate::{
     agents::{BUILT_IN, Directory, tools},
     config,
     playbooks::{Approval, Definition, check, read},
+    problem::Problem,
 };
 
 /// The name of a playbook that a model proposed.
@@ -157,7 +158,7 @@ fn understood(text: &str, directory: &Directory) -> Result<Definition, String> {
     }
     let playbook =
         json!({ "name": PLAYBOOK, "title": "Proposed by a language model", "steps": steps });
-    let mut definition = read(playbook).map_err(|problem| problem.into_words())?;
+    let mut definition = read(playbook).map_err(Problem::into_words)?;
     if let Some(fault) = check::check(&definition, directory).first() {
         let pointer = fault.pointer.as_deref().unwrap_or_default();
         return Err(format!("{pointer} {}", fault.detail));
