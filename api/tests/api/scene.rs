@@ -188,7 +188,8 @@ fn own_name(city: &str) -> String {
             '-'
         }
     };
-    city.to_lowercase().chars().map(plain).take(50).collect()
+    let plain: String = city.to_lowercase().chars().map(plain).take(45).collect();
+    format!("own-{plain}")
 }
 
 /// One step, which a person does.
