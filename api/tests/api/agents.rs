@@ -38,7 +38,7 @@ async fn serve(rung: Arc<AtomicU32>) -> String {
     let seat = async |_: Call, seats: Seats| -> Result<Value, ToolError> {
         Ok(json!({ "tables": seats.guests.div_ceil(8), "key": seats.idempotency_key }))
     };
-    let ring = move |_: Call, ring: Ring| {
+    let bell = move |_: Call, ring: Ring| {
         let rung = Arc::clone(&rung);
         async move {
             rung.fetch_add(ring.times, Ordering::SeqCst);
@@ -49,7 +49,7 @@ async fn serve(rung: Arc<AtomicU32>) -> String {
     let tools = Tools::new("seating", "1.0.0")
         .with(Tool::new("make_plan", "Makes a plan.", seat))
         .unwrap()
-        .with(Tool::new("ring", "Rings a bell.", ring))
+        .with(Tool::new("ring", "Rings a bell.", bell))
         .unwrap();
     let settings = testing::settings(&[&format!("--mcp-tokens={TOKEN}")]).unwrap();
     let service = Sidecar::new(tools).build(&settings).unwrap();
