@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What a step's inputs may begin with.
-const ROOTS: &str = "event, request, run or steps";
+const ROOTS: &str = "event, request, run, organization or steps";
 /// Longest inputs of one step, in bytes of JSON.
 const LONGEST_INPUTS: usize = 32 * 1024;
 
@@ -193,7 +193,7 @@ impl<'a> Check<'a> {
         is_undoing: bool,
     ) -> Option<String> {
         match reference.path.first().map(String::as_str) {
-            Some("event" | "request" | "run") if reference.path.len() > 1 => None,
+            Some("event" | "request" | "run" | "organization") if reference.path.len() > 1 => None,
             Some("output" | "input") if is_undoing => None,
             Some("steps") => {
                 let name = reference.path.get(1).map_or("", String::as_str);
