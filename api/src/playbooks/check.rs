@@ -239,7 +239,7 @@ mod tests {
     use super::*;
     use crate::strict;
 
-    fn faults(steps: Value) -> Vec<(String, String)> {
+    fn faults(steps: &Value) -> Vec<(String, String)> {
         let playbook = json!({ "name": "p", "title": "P", "steps": steps });
         let definition: Definition = strict::from_value(playbook).unwrap();
         let faults = check(&definition, &Directory::default());
@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn every_fault_is_told_at_its_place() {
-        let found = faults(json!([
+        let found = faults(&json!([
             confirm("a", "${steps.b.output.confirmed}", &["c", "x"]),
             confirm("b", "${nothing.at}", &["a", "a"]),
             confirm("b", "${steps.a.status}", &["b"]),
@@ -297,7 +297,7 @@ mod tests {
             confirm("c", "x", &[]),
             confirm("d", "${steps.a.output.confirmed}", &["b", "c"]),
         ]);
-        assert_eq!(faults(steps.clone()), []);
+        assert_eq!(faults(&steps), []);
         let playbook = json!({ "name": "p", "title": "P", "steps": steps });
         let definition: Definition = strict::from_value(playbook).unwrap();
         let expected = vec![vec![0, 2], vec![1], vec![3]];
