@@ -10,10 +10,12 @@ use uuid::Uuid;
 
 mod delivery;
 mod integrations;
+mod orchestrations;
 mod payments;
 mod sidecars;
 pub use delivery::Delivery;
 pub use integrations::{IntegrationKeys, Integrations, OAuthClient};
+pub use orchestrations::Orchestrations;
 pub use payments::Payments;
 pub use sidecars::{Place, Sidecars};
 
@@ -114,6 +116,8 @@ pub struct Serve {
     pub delivery: Delivery,
     #[command(flatten)]
     pub integrations: Integrations,
+    #[command(flatten)]
+    pub orchestrations: Orchestrations,
     /// Take the client's address from the last entry of `X-Forwarded-For`: only behind our proxy.
     #[arg(long, env)]
     pub trust_forwarded_for: bool,

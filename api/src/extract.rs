@@ -305,7 +305,7 @@ pub async fn bytes_of<S: Send + Sync>(request: Request, state: &S) -> Result<Byt
 }
 
 /// JSON in which no name comes twice in an object.
-fn parse(bytes: &[u8]) -> Result<Value, Problem> {
+pub fn parse(bytes: &[u8]) -> Result<Value, Problem> {
     match serde_json::from_slice(bytes) {
         Ok(Unique(value)) => Ok(value),
         Err(error) => Err(malformed(format!("not JSON: {error}"))),

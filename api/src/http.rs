@@ -16,8 +16,9 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     access::{self, Arrival, Identity},
-    api_keys, audit, bookings, calendar, caterers, documents, events, extract, health, insights,
-    integrations, jobs, members, messages, openapi, organizations, payments, plans,
+    agents, api_keys, audit, bookings, calendar, caterers, documents, events, extract, health,
+    insights, integrations, jobs, members, messages, openapi, orchestrations, organizations,
+    payments, plans, playbooks,
     problem::{self, Problem},
     rate_limit, reference, reminders,
     state::App,
@@ -45,6 +46,9 @@ pub fn routes() -> OpenApiRouter<App> {
         .merge(messages::routes())
         .merge(reminders::routes())
         .merge(integrations::routes())
+        .merge(orchestrations::routes())
+        .merge(playbooks::routes())
+        .merge(agents::routes())
 }
 
 /// The whole application, as it is served and as tests drive it.
@@ -262,6 +266,7 @@ async fn negotiate(request: Request, next: Next) -> Response {
         "application/problem+json",
         "text/*",
         "text/csv",
+        "text/event-stream",
     ];
     let acceptable = |range: &str| {
         let mut parts = range.split(';').map(str::trim);

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod admin;
+pub mod agents;
 pub mod api_keys;
 pub mod audit;
 pub mod bookings;
@@ -24,10 +25,12 @@ pub mod merge_patch;
 pub mod messages;
 pub mod money;
 pub mod openapi;
+pub mod orchestrations;
 pub mod organizations;
 pub mod page;
 pub mod payments;
 pub mod plans;
+pub mod playbooks;
 pub mod problem;
 pub mod rate_limit;
 pub mod reference;

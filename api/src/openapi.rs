@@ -40,6 +40,9 @@ use crate::{http, problem::ProblemBody, state::App};
         (name = "organizations", description = "The tenant."),
         (name = "members", description = "The people in it."),
         (name = "api_keys", description = "Their credentials."),
+        (name = "orchestrations", description = "Durable runs of several steps, watched and undone."),
+        (name = "playbooks", description = "What such a run does."),
+        (name = "agents", description = "Who does it."),
         (name = "audit", description = "Who did what."),
         (name = "integrations", description = "The organization's own accounts at providers."),
     )

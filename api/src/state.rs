@@ -23,6 +23,7 @@ use crate::{
     access::Authenticator,
     config::{AppEnv, Serve},
     integrations::Integrations,
+    orchestrations::Orchestrations,
     plans::Catalogues,
     rate_limit::RateLimiter,
     sidecars::Sidecars,
@@ -48,6 +49,7 @@ pub struct State {
     pub sidecars: Sidecars,
     /// Accounts of organizations at providers.
     pub integrations: Integrations,
+    pub orchestrations: Orchestrations,
     /// Set when we are about to stop: `/ready` says no.
     pub draining: AtomicBool,
 }
@@ -171,6 +173,7 @@ impl App {
             config.insights_rate_limit,
             metrics,
             (sidecars.acting_for(&integrations), integrations),
+            Orchestrations::from_config(&config.orchestrations)?,
         )
     }
 
@@ -185,9 +188,14 @@ impl App {
             60,
             Metrics::new()?,
             (Sidecars::default(), integrations),
+            Orchestrations::default(),
         )
     }
 
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is made in a way of its own by the two that call this"
+    )]
     fn assemble(
         db: PgPool,
         settings: Settings,
@@ -196,6 +204,7 @@ impl App {
         insights_rate_limit: u32,
         metrics: Metrics,
         (sidecars, integrations): (Sidecars, Integrations),
+        orchestrations: Orchestrations,
     ) -> anyhow::Result<Self> {
         Ok(Self::new(State {
             db,
@@ -209,6 +218,7 @@ impl App {
             catalogues: Catalogues::default(),
             sidecars,
             integrations,
+            orchestrations,
             draining: AtomicBool::new(false),
         }))
     }

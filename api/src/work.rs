@@ -147,8 +147,18 @@ impl Work {
         &self.app.settings
     }
 
+    /// The application that this change is part of.
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
     pub fn organization_id(&self) -> Uuid {
         self.organization_id
+    }
+
+    /// Who makes this change; none when it is ourselves.
+    pub fn member_id(&self) -> Option<Uuid> {
+        self.actor.as_ref().map(|person| person.member_id)
     }
 
     pub fn request_id(&self) -> &str {

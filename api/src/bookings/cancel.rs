@@ -13,6 +13,7 @@ use crate::{
     events::{self, Event},
     extract::{Path, Query, ValidateOnly},
     money::{Money, share},
+    orchestrations,
     problem::{Problem, kinds},
     state::App,
     work::{Answer, Work},
@@ -61,6 +62,7 @@ pub async fn cancel_booking(
         CancellationReason::Requested,
     )
     .await?;
+    orchestrations::booking::cancel_if_unbooked(&mut work, event.id).await?;
     work.commit(Answer::ok(cancelled.booking.version, &cancelled)?)
         .await
 }
@@ -146,6 +148,7 @@ pub(super) async fn release_expired_in(
     for id in &expired {
         let booking = queries::get_in(work, organization_id, *id).await?;
         record(work, "booking.expired", None, &booking).await?;
+        orchestrations::booking::cancel_if_unbooked(work, booking.event_id).await?;
     }
     Ok(expired.len() as u64)
 }

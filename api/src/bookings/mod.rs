@@ -18,6 +18,7 @@ use crate::{
     events,
     extract::{self, Path, Query, ValidateOnly},
     money::Money,
+    orchestrations::{self, Orchestration},
     page::{List, Page},
     plans::option::PriceLine,
     problem::Problem,
@@ -119,6 +120,15 @@ pub struct Booking {
     pub updated_at: Timestamp,
 }
 
+/// A booking that has just been made.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HeldBooking {
+    #[serde(flatten)]
+    pub booking: Booking,
+    /// The run that goes with the event's first booking; null where the organization has none.
+    pub orchestration: Option<Orchestration>,
+}
+
 /// Which bookings a list shows.
 #[derive(Debug, Default, Deserialize, Validate, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -189,8 +199,8 @@ async fn get_booking(
 #[utoipa::path(post, path = "/v1/events/{event_id}/bookings", request_body = NewBooking, tag = "bookings",
     params(("event_id" = Uuid, Path, description = "The event."), ValidateOnly),
     responses(
-        (status = 200, description = "With `validate_only`: the booking as it would be.", body = Booking),
-        (status = 201, description = "The booking, held.", body = Booking)))]
+        (status = 200, description = "With `validate_only`: the booking as it would be.", body = HeldBooking),
+        (status = 201, description = "The booking, held.", body = HeldBooking)))]
 async fn create_event_booking(
     State(app): State<App>,
     access: Access<WriteBookings>,
@@ -207,10 +217,15 @@ async fn create_event_booking(
     let booking = held
         .pop()
         .ok_or_else(|| anyhow::anyhow!("one claim gives one booking"))?;
+    let orchestration = orchestrations::booking::start(&mut work, &event).await?;
+    let held = HeldBooking {
+        booking,
+        orchestration,
+    };
     work.commit(Answer::created(
-        format!("/v1/bookings/{}", booking.id),
-        booking.version,
-        &booking,
+        format!("/v1/bookings/{}", held.booking.id),
+        held.booking.version,
+        &held,
     )?)
     .await
 }

@@ -1,6 +1,6 @@
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 use uuid::Uuid;
 
 use super::{Event, EventFilter, EventStatus, Fold, NewEvent, WallTime};
@@ -41,7 +41,7 @@ pub async fn list(
     .await
 }
 
-pub async fn get(db: &PgPool, organization_id: Uuid, id: Uuid) -> sqlx::Result<Event> {
+pub async fn get(db: impl PgExecutor<'_>, organization_id: Uuid, id: Uuid) -> sqlx::Result<Event> {
     sqlx::query_as!(
         Event,
         r#"SELECT id, title, event_type AS "event_type: EventType", status AS "status: EventStatus", local_start,
@@ -54,6 +54,11 @@ pub async fn get(db: &PgPool, organization_id: Uuid, id: Uuid) -> sqlx::Result<E
     )
     .fetch_one(db)
     .await
+}
+
+/// As `get`, within a change.
+pub async fn get_in(db: &mut PgConnection, organization_id: Uuid, id: Uuid) -> sqlx::Result<Event> {
+    get(db, organization_id, id).await
 }
 
 pub async fn lock(db: &mut PgConnection, organization_id: Uuid, id: Uuid) -> sqlx::Result<Event> {

@@ -11,6 +11,7 @@ use crate::{
     bookings::{self, CancelledBooking},
     calendar,
     extract::{Path, Query, ValidateOnly},
+    orchestrations,
     problem::{Problem, kinds},
     state::App,
     tasks,
@@ -98,6 +99,7 @@ pub async fn cancel_event(
     let event = set(&mut work, organization_id, &current, EventStatus::Cancelled).await?;
     tasks::cancel_open(&mut work, organization_id, id).await?;
     calendar::follow(&mut work, organization_id, id).await?;
+    orchestrations::booking::cancel_all(&mut work, event.id).await?;
     work.commit(Answer::ok(
         event.version,
         &CancelledEvent { event, bookings },

@@ -6,8 +6,8 @@ use futures_util::future::BoxFuture;
 
 use super::{Done, Failure, Handler, Job};
 use crate::{
-    bookings, calendar, documents, integrations, messages, payments, reminders, state::App,
-    webhooks_in, work,
+    bookings, calendar, documents, integrations, messages, orchestrations, payments, reminders,
+    state::App, webhooks_in, work,
 };
 
 /// What a worker can do.
@@ -67,6 +67,15 @@ pub const HANDLERS: &[Handler] = &[
         timeout: Duration::from_secs(30),
         every: Some(Duration::from_mins(1)),
         run: |app, job| Box::pin(forget_old_answers(app, job)),
+    },
+    Handler {
+        kind: "subtask.run",
+        // The run counts its own attempts; these are for what even that could not end.
+        attempts: 50,
+        // A step's own time-out is shorter.
+        timeout: Duration::from_mins(6),
+        every: None,
+        run: |app, job| Box::pin(orchestrations::run_subtask(app, job)),
     },
     Handler {
         kind: "integrations.revoke",

@@ -175,6 +175,7 @@ pub struct NewJob {
     lane: String,
     unique_key: Option<String>,
     due: Option<Timestamp>,
+    head_start: Duration,
 }
 
 impl NewJob {
@@ -188,6 +189,7 @@ impl NewJob {
             lane: String::new(),
             unique_key: None,
             due: None,
+            head_start: Duration::ZERO,
         })
     }
 
@@ -209,6 +211,13 @@ impl NewJob {
     #[must_use]
     pub fn due(mut self, due: Timestamp) -> Self {
         self.due = Some(due);
+        self
+    }
+
+    /// It goes before what was queued up to so much earlier.
+    #[must_use]
+    pub fn head_start(mut self, head_start: Duration) -> Self {
+        self.head_start = head_start;
         self
     }
 }

@@ -17,7 +17,7 @@ pub async fn enqueue(
     sqlx::query_scalar!(
         r#"WITH inserted AS (
                INSERT INTO jobs (organization_id, id, kind, payload, lane, unique_key, available_at, request_id)
-               VALUES ($1, $2, $3, $4, $5, $6, COALESCE($7, clock_timestamp()), NULLIF($8, ''))
+               VALUES ($1, $2, $3, $4, $5, $6, COALESCE($7, clock_timestamp() - make_interval(secs => $9)), NULLIF($8, ''))
                ON CONFLICT (organization_id, kind, unique_key) WHERE died_at IS NULL DO NOTHING
                RETURNING id, pg_notify('jobs', '')
            )
@@ -32,7 +32,8 @@ pub async fn enqueue(
         job.lane,
         job.unique_key,
         job.due.map(ToSqlx::to_sqlx) as _,
-        request_id
+        request_id,
+        job.head_start.as_secs_f64()
     )
     .fetch_one(db)
     .await

@@ -22,13 +22,27 @@ use crate::{
 };
 
 mod queries;
-pub use queries::name;
+pub use queries::{booking_run, name};
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(create_organization))
         .routes(routes!(get_organization, update_organization))
         .routes(routes!(get_me))
+}
+
+/// Whether booking an event starts the playbook `booking`.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type,
+)]
+#[serde(rename_all = "UPPERCASE")]
+#[sqlx(type_name = "text", rename_all = "UPPERCASE")]
+pub enum BookingRun {
+    /// Where at least one sidecar that its steps need is there.
+    #[default]
+    Auto,
+    On,
+    Off,
 }
 
 /// A tenant: everything belongs to one.
@@ -39,6 +53,7 @@ pub struct Organization {
     /// What is asked as a deposit where none of an event's venues and caterers asks for one, in basis points of the
     /// total: 2000 is 20 %.
     pub default_deposit_rate_bps: i32,
+    pub booking_run: BookingRun,
     pub version: i64,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
@@ -60,6 +75,10 @@ pub struct NewOrganization {
     #[validate(range(min = 1, max = 10_000))]
     #[schema(minimum = 1, maximum = 10_000, default = 2_000)]
     pub default_deposit_rate_bps: i32,
+    /// `AUTO` when left out.
+    #[serde(default)]
+    #[schema(required = false)]
+    pub booking_run: BookingRun,
 }
 
 /// 20 %.

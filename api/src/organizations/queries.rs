@@ -3,12 +3,12 @@ use jiff_sqlx::ToSqlx;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{NewOrganization, Organization};
+use super::{BookingRun, NewOrganization, Organization};
 
 pub async fn get(db: &PgPool, organization_id: Uuid) -> sqlx::Result<Organization> {
     sqlx::query_as!(
         Organization,
-        "SELECT id, name, default_deposit_rate_bps, version, created_at, updated_at FROM organizations WHERE id = $1",
+        r#"SELECT id, name, default_deposit_rate_bps, booking_run AS "booking_run: BookingRun", version, created_at, updated_at FROM organizations WHERE id = $1"#,
         organization_id
     )
     .fetch_one(db)
@@ -18,7 +18,7 @@ pub async fn get(db: &PgPool, organization_id: Uuid) -> sqlx::Result<Organizatio
 pub async fn lock(db: &mut PgConnection, organization_id: Uuid) -> sqlx::Result<Organization> {
     sqlx::query_as!(
         Organization,
-        "SELECT id, name, default_deposit_rate_bps, version, created_at, updated_at FROM organizations WHERE id = $1 FOR NO KEY UPDATE",
+        r#"SELECT id, name, default_deposit_rate_bps, booking_run AS "booking_run: BookingRun", version, created_at, updated_at FROM organizations WHERE id = $1 FOR NO KEY UPDATE"#,
         organization_id
     )
     .fetch_one(db)
@@ -33,8 +33,8 @@ pub async fn insert(
 ) -> sqlx::Result<Organization> {
     sqlx::query_as!(
         Organization,
-        "INSERT INTO organizations (id, name, created_at, updated_at) VALUES ($1, $2, $3, $3)
-         RETURNING id, name, default_deposit_rate_bps, version, created_at, updated_at",
+        r#"INSERT INTO organizations (id, name, created_at, updated_at) VALUES ($1, $2, $3, $3)
+         RETURNING id, name, default_deposit_rate_bps, booking_run AS "booking_run: BookingRun", version, created_at, updated_at"#,
         organization_id,
         name,
         now.to_sqlx()
@@ -51,11 +51,12 @@ pub async fn update(
 ) -> sqlx::Result<Organization> {
     sqlx::query_as!(
         Organization,
-        "UPDATE organizations SET name = $2, default_deposit_rate_bps = $4, updated_at = $3, version = version + 1 WHERE id = $1
-         RETURNING id, name, default_deposit_rate_bps, version, created_at, updated_at",
+        r#"UPDATE organizations SET name = $2, updated_at = $3, booking_run = $4, default_deposit_rate_bps = $5, version = version + 1 WHERE id = $1
+         RETURNING id, name, default_deposit_rate_bps, booking_run AS "booking_run: BookingRun", version, created_at, updated_at"#,
         organization_id,
         new.name,
         now.to_sqlx(),
+        new.booking_run as BookingRun,
         new.default_deposit_rate_bps
     )
     .fetch_one(db)
@@ -65,6 +66,16 @@ pub async fn update(
 pub async fn name(db: &mut PgConnection, organization_id: Uuid) -> sqlx::Result<String> {
     sqlx::query_scalar!(
         "SELECT name FROM organizations WHERE id = $1",
+        organization_id
+    )
+    .fetch_one(db)
+    .await
+}
+
+/// Whether booking starts a run.
+pub async fn booking_run(db: &mut PgConnection, organization_id: Uuid) -> sqlx::Result<BookingRun> {
+    sqlx::query_scalar!(
+        r#"SELECT booking_run AS "booking_run: BookingRun" FROM organizations WHERE id = $1"#,
         organization_id
     )
     .fetch_one(db)

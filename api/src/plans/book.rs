@@ -18,6 +18,7 @@ use crate::{
     events::{self, Event, EventStatus, Fold, NewEvent},
     extract::{Json, Path, Query, ValidateOnly},
     money::Money,
+    orchestrations::{self, Orchestration},
     problem::{Problem, kinds},
     state::App,
     work::{Answer, Work},
@@ -52,6 +53,8 @@ pub struct BookedOption {
     pub event: Event,
     /// The venue's, and the caterer's if it is another's.
     pub bookings: Vec<Booking>,
+    /// The run that this starts; null where the organization has none.
+    pub orchestration: Option<Orchestration>,
 }
 
 /// Book an option: an event with its bookings held, all of it or nothing. Needs an `Idempotency-Key`.
@@ -87,13 +90,16 @@ pub async fn book_plan_option(
     };
     let claims = claims(plan_id, &brief, &option);
     let bookings = bookings::hold(&mut work, organization_id, &event, &claims).await?;
+    let orchestration = orchestrations::booking::start(&mut work, &event).await?;
     let location = format!("/v1/events/{}", event.id);
-    work.commit(Answer::created(
-        location,
-        event.version,
-        &BookedOption { event, bookings },
-    )?)
-    .await
+    let version = event.version;
+    let booked = BookedOption {
+        event,
+        bookings,
+        orchestration,
+    };
+    work.commit(Answer::created(location, version, &booked)?)
+        .await
 }
 
 /// An event that somebody made before: it must be at the option's time.

@@ -50,6 +50,18 @@ impl Answer {
         })
     }
 
+    /// 202 with a versioned thing that goes on by itself, and where it is.
+    pub fn accepted(
+        location: String,
+        version: i64,
+        body: &impl Serialize,
+    ) -> Result<Self, Problem> {
+        Ok(Self {
+            status: StatusCode::ACCEPTED,
+            ..Self::created(location, version, body)?
+        })
+    }
+
     /// 201 with something that cannot be read by itself, only in its list.
     pub fn added(body: &impl Serialize) -> Result<Self, Problem> {
         Ok(Self {

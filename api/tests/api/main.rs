@@ -7,6 +7,7 @@
 )]
 
 mod access;
+mod agents;
 mod blocked_dates;
 mod bookings;
 mod calendar;
@@ -22,9 +23,12 @@ mod integrations;
 mod jobs;
 mod messages;
 mod openapi;
+mod orchestrations;
 mod payments;
 mod permissions;
+mod planner;
 mod plans;
+mod playbooks;
 mod providers;
 mod queries;
 mod reminders;

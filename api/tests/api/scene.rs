@@ -35,6 +35,11 @@ pub struct Scene {
     message_id: Uuid,
     template_id: Uuid,
     reminder_id: Uuid,
+    /// Cancelled before anything began.
+    orchestration_id: Uuid,
+    subtask_id: Uuid,
+    /// Of a playbook and of an agent.
+    own_name: String,
 }
 
 impl Scene {
@@ -112,6 +117,11 @@ impl Scene {
             .expect(201);
         calendar_entry(app, organization_id, other).await;
         connected(app, organization_id).await;
+        let own_name = own_name(&city);
+        let (orchestration_id, subtask_id) = orchestration(owner).await;
+        let (playbook, agent) = (playbook(&own_name), agent(&own_name));
+        owner.post("/v1/playbooks", &playbook).await.expect(201);
+        owner.post("/v1/agents", &agent).await.expect(201);
         Self {
             city,
             organization_id,
@@ -134,6 +144,9 @@ impl Scene {
             message_id: id(&message["items"][0]["id"]),
             template_id,
             reminder_id,
+            orchestration_id,
+            subtask_id,
+            own_name,
         }
     }
 
@@ -169,6 +182,10 @@ impl Scene {
             .replace("{template_id}", &self.template_id.to_string())
             .replace("{reminder_id}", &self.reminder_id.to_string())
             .replace("{provider}", "google")
+            .replace("{orchestration_id}", &self.orchestration_id.to_string())
+            .replace("{subtask_id}", &self.subtask_id.to_string())
+            .replace("{name}", &self.own_name)
+            .replace("{agent_type}", &self.own_name)
             .replace("{rank}", "1")
             .replace("documents/content", "documents/content?name=plan.json")
     }
@@ -189,6 +206,12 @@ impl Scene {
         let city = &self.city;
         let json = match (method.as_str(), route) {
             ("PATCH", _) => json!({}),
+            ("PUT", "/v1/playbooks/{name}") => playbook(&self.own_name),
+            ("POST", "/v1/playbooks") => playbook(&format!("second-{}", self.own_name)),
+            ("POST", "/v1/agents") => agent(&format!("second-{}", self.own_name)),
+            ("POST", "/v1/orchestrations" | "/orchestrate") => {
+                json!({"description": "A dinner", "playbook": "general"})
+            }
             ("POST", "/v1/organizations") => {
                 json!({"name": "New", "owner_name": "New", "owner_email": "new@example.com"})
             }
@@ -281,6 +304,44 @@ fn template(name: &str) -> Value {
 
 fn reminder() -> Value {
     json!({"offset": "P7D", "channel": "SLACK", "text": "{{event.title}}"})
+}
+
+/// A name for a playbook or an agent, new like the city.
+fn own_name(city: &str) -> String {
+    let plain = |char: char| {
+        if char.is_ascii_lowercase() || char.is_ascii_digit() {
+            char
+        } else {
+            '-'
+        }
+    };
+    let plain: String = city.to_lowercase().chars().map(plain).take(45).collect();
+    format!("own-{plain}")
+}
+
+/// One step, which a person does.
+pub fn playbook(name: &str) -> Value {
+    json!({
+        "name": name, "title": "One step",
+        "steps": [{
+            "id": "look", "agent_type": "people", "tool": "people.confirm", "description": "Look",
+            "inputs": {"what": "${request.title}"}, "approval": true
+        }]
+    })
+}
+
+/// At an address that nobody has.
+fn agent(agent_type: &str) -> Value {
+    json!({"agent_type": agent_type, "url": "https://agent.invalid/mcp", "token": "secret"})
+}
+
+/// A run that was cancelled, and its first subtask.
+async fn orchestration(owner: &Client) -> (Uuid, Uuid) {
+    let body = json!({"description": "A dinner", "playbook": "general"});
+    let run = owner.post("/v1/orchestrations", &body).await.expect(202);
+    let path = format!("/v1/orchestrations/{}/cancel", run["id"].as_str().unwrap());
+    owner.post(&path, &Value::Null).await.expect(200);
+    (id(&run["id"]), id(&run["subtasks"][0]["id"]))
 }
 
 /// A job that was given up; no request makes one.

@@ -19,6 +19,7 @@ use event_planner_api::{
     config, http,
     integrations::Integrations,
     members::{self, NewMember},
+    orchestrations::Orchestrations,
     organizations::{self, NewTenant},
     rate_limit::RateLimiter,
     sidecars::Sidecars,
@@ -100,8 +101,31 @@ impl TestApp {
     ) -> (Self, Sandbox) {
         let (sandbox, sidecars) = providers::start(arguments).await;
         let integrations = providers::integrations(&sandbox.world.base_url);
-        let app = Self::assemble(pool, 1_000_000, sidecars, &integrations, change).await;
+        let app = Self::assemble(
+            pool,
+            1_000_000,
+            sidecars,
+            &integrations,
+            Orchestrations::default(),
+            change,
+        )
+        .await;
         (app, sandbox)
+    }
+
+    /// With other agents, or with a planner.
+    pub async fn with_orchestrations(pool: PgPool, orchestrations: Orchestrations) -> Self {
+        let sidecars = config::Sidecars::default();
+        let integrations = providers::integrations("http://127.0.0.1:9");
+        Self::assemble(
+            pool,
+            1_000_000,
+            sidecars,
+            &integrations,
+            orchestrations,
+            |_| {},
+        )
+        .await
     }
 
     /// With a rate limit of `quota` requests a minute.
@@ -112,6 +136,7 @@ impl TestApp {
             quota,
             config::Sidecars::default(),
             &integrations,
+            Orchestrations::default(),
             change,
         )
         .await
@@ -120,7 +145,15 @@ impl TestApp {
     /// With other OAuth clients and keys.
     pub async fn with_integrations(pool: PgPool, integrations: &config::Integrations) -> Self {
         let sidecars = config::Sidecars::default();
-        Self::assemble(pool, 1_000_000, sidecars, integrations, |_| {}).await
+        Self::assemble(
+            pool,
+            1_000_000,
+            sidecars,
+            integrations,
+            Orchestrations::default(),
+            |_| {},
+        )
+        .await
     }
 
     async fn assemble(
@@ -128,6 +161,7 @@ impl TestApp {
         quota: u32,
         sidecars: config::Sidecars,
         integrations: &config::Integrations,
+        orchestrations: Orchestrations,
         change: impl FnOnce(&mut Settings),
     ) -> Self {
         let now: jiff::Timestamp = NOW.parse().unwrap();
@@ -172,6 +206,7 @@ impl TestApp {
             catalogues: event_planner_api::plans::Catalogues::default(),
             sidecars: sidecars.acting_for(&integrations),
             integrations,
+            orchestrations,
             draining: AtomicBool::new(false),
         });
         Self::populate(app, clock, sidecar).await

@@ -1,0 +1,332 @@
+//! Agents: who does the steps of an orchestration. Built in over the sidecars, or any MCP server by its address.
+
+use axum::{extract::State, response::Response};
+use jiff_sqlx::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::time::{Duration, Instant};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+use validator::{Validate, ValidationError};
+
+use crate::{
+    access::{Access, ManageOrganization, ReadEvents},
+    extract::{IfMatch, Json, Path},
+    jobs::Failure,
+    page::{List, NoFilter, Page},
+    playbooks::definition,
+    problem::{OnConstraint, Problem, kinds},
+    state::App,
+    work::Answer,
+};
+
+mod directory;
+mod people;
+mod queries;
+pub mod remote;
+pub mod tools;
+pub use directory::{BUILT_IN, BuiltIn, Directory, Found, Registered, Unknown};
+pub use remote::RemoteTool;
+
+/// A server that does not list its tools in this time is not reachable.
+const CHECK_TIME: Duration = Duration::from_secs(5);
+
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list_agents, create_agent))
+        .routes(routes!(get_agent, delete_agent))
+        .routes(routes!(check_agent))
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema, sqlx::Type)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[sqlx(type_name = "text", rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum AgentKind {
+    BuiltIn,
+    /// An MCP server that the organization registered.
+    Mcp,
+}
+
+/// Who does steps.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Agent {
+    pub agent_type: String,
+    pub kind: AgentKind,
+    pub description: String,
+    /// Of an MCP server.
+    pub url: Option<String>,
+    /// Whether it is called with a token, which is never shown.
+    pub has_token: bool,
+    /// What steps may use; of an MCP server, all of its tools when empty.
+    pub tools: Vec<String>,
+    /// Null for a built-in agent.
+    pub version: Option<i64>,
+    pub created_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "agent_type": "seating", "description": "Makes seating plans", "url": "https://agents.example/mcp", "tools": ["make_plan"]
+}))]
+pub struct NewAgent {
+    /// How steps name it, once in an organization. Lower-case letters, digits, `-` and `_`.
+    #[validate(custom(function = definition::name))]
+    #[schema(min_length = 1, max_length = 63, pattern = "^[a-z][a-z0-9_-]{0,62}$")]
+    pub agent_type: String,
+    #[serde(default)]
+    #[validate(length(max = 1000))]
+    #[schema(max_length = 1000, required = false)]
+    pub description: String,
+    /// The endpoint of an MCP server (Streamable HTTP), such as `https://agents.example/mcp`.
+    #[validate(length(min = 1, max = 2000))]
+    #[schema(min_length = 1, max_length = 2000, format = "uri")]
+    pub url: String,
+    /// Sent as a bearer token.
+    #[serde(default)]
+    #[validate(length(min = 1, max = 4000), custom(function = visible))]
+    #[schema(min_length = 1, max_length = 4000, pattern = "^[!-~]+$", write_only)]
+    pub token: Option<String>,
+    /// The tools that steps may use; all of them when left out.
+    #[serde(default)]
+    #[validate(length(max = 200), custom(function = tool_names))]
+    #[schema(max_items = 200, required = false)]
+    pub tools: Vec<String>,
+}
+
+/// Whether an agent can be reached, and what it offers.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AgentCheck {
+    pub is_reachable: bool,
+    /// Why not, or null.
+    pub detail: Option<String>,
+    pub tools: Vec<RemoteTool>,
+}
+
+/// Why a tool did not do it, and whether it may have done it all the same.
+#[derive(Debug)]
+pub struct CallError {
+    pub failure: Failure,
+    pub is_uncertain: bool,
+}
+
+impl CallError {
+    /// A failure that came `late`, when the time was up, may be none.
+    pub(crate) fn of(failure: Failure, late: bool) -> Self {
+        match failure {
+            // Its time was up: that is an attempt, and no sign that the provider is away.
+            Failure::Away { error, after } if late => Self {
+                failure: Failure::Retry { error, after },
+                is_uncertain: true,
+            },
+            Failure::Retry { .. } => Self {
+                failure,
+                is_uncertain: true,
+            },
+            failure => Self::certain(failure),
+        }
+    }
+
+    pub(crate) fn certain(failure: Failure) -> Self {
+        Self {
+            failure,
+            is_uncertain: false,
+        }
+    }
+
+    /// It cannot be asked again without perhaps doing it twice.
+    pub(crate) fn left_to_a_person() -> Self {
+        let words = "it broke off, and the tool takes no idempotency key: look whether it was done, then skip or retry";
+        Self {
+            failure: Failure::Fatal(words.to_owned()),
+            is_uncertain: true,
+        }
+    }
+}
+
+/// List the agents by their type: those that are built in, and the organization's own.
+#[utoipa::path(get, path = "/v1/agents", tag = "agents",
+    responses((status = 200, description = "One page.", body = Page<Agent>)))]
+async fn list_agents(
+    State(app): State<App>,
+    access: Access<ReadEvents>,
+    list: List<NoFilter>,
+) -> Result<Response, Problem> {
+    let organization_id = access.organization_id();
+    let after: Option<String> = list.after()?;
+    let mut agents =
+        queries::list(&app.db, organization_id, after.as_deref(), list.fetch()).await?;
+    let taken = |agent: &&BuiltIn| {
+        let is_after = after
+            .as_deref()
+            .is_none_or(|after| agent.agent_type > after);
+        is_after && !agents.iter().any(|own| own.agent_type == agent.agent_type)
+    };
+    let built_in: Vec<Agent> = BUILT_IN.iter().filter(taken).map(Agent::from).collect();
+    agents.extend(built_in);
+    agents.sort_by(|one, other| one.agent_type.cmp(&other.agent_type));
+    Ok(list.page(agents, |agent| agent.agent_type.clone()))
+}
+
+/// Register an MCP server as an agent. Its token is never shown again.
+#[utoipa::path(post, path = "/v1/agents", request_body = NewAgent, tag = "agents",
+    responses((status = 201, description = "The agent.", body = Agent)))]
+async fn create_agent(
+    State(app): State<App>,
+    access: Access<ManageOrganization>,
+    Json(new): Json<NewAgent>,
+) -> Result<Response, Problem> {
+    remote::check_address(&new.url, &app.orchestrations.agent_networks)
+        .map_err(|detail| Problem::field("/url", "address", detail))?;
+    let organization_id = access.organization_id();
+    let mut work = access.begin(&app).await?;
+    let (id, now) = (work.new_id(), work.now);
+    let agent = queries::insert(&mut work, organization_id, id, &new, now)
+        .await
+        .on_constraint(|constraint| {
+            let detail = "another agent has this type; delete it first";
+            (constraint == "agent_type_once")
+                .then(|| Problem::conflict(&kinds::ALREADY_EXISTS, detail))
+        })?;
+    work.audit("agent.created", ("agent", id), None::<&()>, Some(&agent))
+        .await?;
+    let location = format!("/v1/agents/{}", agent.agent_type);
+    work.commit(Answer::created(location, 1, &agent)?).await
+}
+
+/// Get an agent.
+#[utoipa::path(get, path = "/v1/agents/{agent_type}", tag = "agents",
+    params(("agent_type" = String, Path, description = "The agent's type.")),
+    responses((status = 200, description = "The agent.", body = Agent)))]
+async fn get_agent(
+    State(app): State<App>,
+    access: Access<ReadEvents>,
+    Path(agent_type): Path<String>,
+) -> Result<Answer, Problem> {
+    let mut db = app.db.acquire().await?;
+    let agent = queries::get(&mut db, access.organization_id(), &agent_type).await?;
+    let agent = agent.or_else(|| built_in(&agent_type).map(Agent::from));
+    let agent = agent.ok_or(Problem::NotFound)?;
+    match agent.version {
+        Some(version) => Answer::ok(version, &agent),
+        None => Answer::plain(&agent),
+    }
+}
+
+/// Remove an agent that the organization registered. Steps that name it fail from then on.
+#[utoipa::path(delete, path = "/v1/agents/{agent_type}", tag = "agents",
+    params(("agent_type" = String, Path, description = "The agent's type.")),
+    responses((status = 204, description = "Gone.")))]
+async fn delete_agent(
+    State(app): State<App>,
+    access: Access<ManageOrganization>,
+    Path(agent_type): Path<String>,
+    if_match: IfMatch,
+) -> Result<Response, Problem> {
+    let organization_id = access.organization_id();
+    let mut work = access.begin(&app).await?;
+    let agent = queries::get(&mut work, organization_id, &agent_type).await?;
+    let Some(agent) = agent else {
+        return Err(match built_in(&agent_type) {
+            Some(_) => Problem::conflict(&kinds::IN_USE, "a built-in agent cannot be removed"),
+            None => Problem::NotFound,
+        });
+    };
+    if_match.check(agent.version.unwrap_or_default())?;
+    let id = queries::delete(&mut work, organization_id, &agent_type).await?;
+    let subject = ("agent", id.unwrap_or_default());
+    work.audit("agent.deleted", subject, Some(&agent), None::<&()>)
+        .await?;
+    work.commit(Answer::no_content()).await
+}
+
+/// Ask an agent for its tools. Nothing is changed.
+#[utoipa::path(post, path = "/v1/agents/{agent_type}/check", tag = "agents",
+    params(("agent_type" = String, Path, description = "The agent's type.")),
+    responses((status = 200, description = "Whether it answers, and its tools.", body = AgentCheck)))]
+async fn check_agent(
+    State(app): State<App>,
+    access: Access<ManageOrganization>,
+    Path(agent_type): Path<String>,
+) -> Result<Answer, Problem> {
+    let mut db = app.db.acquire().await?;
+    let agents = queries::registered(&mut db, access.organization_id()).await?;
+    drop(db);
+    let own = agents
+        .into_iter()
+        .find(|agent| agent.agent_type == agent_type);
+    let check = match (own, built_in(&agent_type)) {
+        (Some(agent), _) => check(&app, &agent).await,
+        (None, Some(agent)) => check_built_in(&app, agent),
+        (None, None) => return Err(Problem::NotFound),
+    };
+    Answer::plain(&check)
+}
+
+async fn check(app: &App, agent: &Registered) -> AgentCheck {
+    match remote::list_tools(app, agent, Instant::now() + CHECK_TIME).await {
+        Ok(tools) => AgentCheck {
+            is_reachable: true,
+            detail: None,
+            tools,
+        },
+        Err(error) => AgentCheck {
+            is_reachable: false,
+            detail: Some(error.message.into_owned()),
+            tools: Vec::new(),
+        },
+    }
+}
+
+fn check_built_in(app: &App, agent: &BuiltIn) -> AgentCheck {
+    let tools = || {
+        agent
+            .families
+            .iter()
+            .flat_map(|family| tools::of_family(family))
+    };
+    let missing = tools().find_map(|tool| tools::find(tool)?.missing(app));
+    AgentCheck {
+        is_reachable: missing.is_none(),
+        detail: missing,
+        tools: tools()
+            .map(|name| RemoteTool {
+                name: name.to_owned(),
+                description: String::new(),
+                is_repeatable: true,
+            })
+            .collect(),
+    }
+}
+
+fn built_in(agent_type: &str) -> Option<&'static BuiltIn> {
+    BUILT_IN.iter().find(|agent| agent.agent_type == agent_type)
+}
+
+impl From<&BuiltIn> for Agent {
+    fn from(agent: &BuiltIn) -> Self {
+        Self {
+            agent_type: agent.agent_type.to_owned(),
+            kind: AgentKind::BuiltIn,
+            description: agent.description.to_owned(),
+            url: None,
+            has_token: false,
+            tools: agent.tools(),
+            version: None,
+            created_at: None,
+        }
+    }
+}
+
+fn visible(token: &str) -> Result<(), ValidationError> {
+    if token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(());
+    }
+    Err(ValidationError::new("pattern").with_message("must be visible ASCII".into()))
+}
+
+fn tool_names(tools: &[String]) -> Result<(), ValidationError> {
+    if tools.iter().all(|tool| (1..=128).contains(&tool.len())) {
+        return Ok(());
+    }
+    Err(ValidationError::new("length").with_message("each must be 1 to 128 characters".into()))
+}

@@ -1,0 +1,115 @@
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
+use secrecy::SecretString;
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use super::{Agent, AgentKind, NewAgent, directory::Registered};
+
+pub async fn list(
+    db: &PgPool,
+    organization_id: Uuid,
+    after: Option<&str>,
+    limit: i64,
+) -> sqlx::Result<Vec<Agent>> {
+    sqlx::query_as!(
+        Agent,
+        r#"SELECT agent_type, 'MCP' AS "kind!: AgentKind", description, url AS "url?", token IS NOT NULL AS "has_token!", tools,
+                  version AS "version?", created_at AS "created_at?"
+           FROM agents WHERE organization_id = $1 AND ($2::text IS NULL OR agent_type COLLATE "C" > $2)
+           ORDER BY agent_type COLLATE "C" LIMIT $3"#,
+        organization_id,
+        after,
+        limit
+    )
+    .fetch_all(db)
+    .await
+}
+
+pub async fn get(
+    db: &mut PgConnection,
+    organization_id: Uuid,
+    agent_type: &str,
+) -> sqlx::Result<Option<Agent>> {
+    sqlx::query_as!(
+        Agent,
+        r#"SELECT agent_type, 'MCP' AS "kind!: AgentKind", description, url AS "url?", token IS NOT NULL AS "has_token!", tools,
+                  version AS "version?", created_at AS "created_at?"
+           FROM agents WHERE organization_id = $1 AND agent_type = $2 FOR UPDATE"#,
+        organization_id,
+        agent_type
+    )
+    .fetch_optional(db)
+    .await
+}
+
+pub async fn insert(
+    db: &mut PgConnection,
+    organization_id: Uuid,
+    id: Uuid,
+    new: &NewAgent,
+    now: Timestamp,
+) -> sqlx::Result<Agent> {
+    let token = new.token.as_ref().map(|token| seal(token));
+    sqlx::query_as!(
+        Agent,
+        r#"INSERT INTO agents (organization_id, id, agent_type, description, url, token, tools, created_at, updated_at)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)
+           RETURNING agent_type, 'MCP' AS "kind!: AgentKind", description, url AS "url?", token IS NOT NULL AS "has_token!", tools,
+                     version AS "version?", created_at AS "created_at?""#,
+        organization_id,
+        id,
+        new.agent_type,
+        new.description,
+        new.url,
+        token,
+        &new.tools,
+        now.to_sqlx()
+    )
+    .fetch_one(db)
+    .await
+}
+
+pub async fn delete(
+    db: &mut PgConnection,
+    organization_id: Uuid,
+    agent_type: &str,
+) -> sqlx::Result<Option<Uuid>> {
+    sqlx::query_scalar!(
+        "DELETE FROM agents WHERE organization_id = $1 AND agent_type = $2 RETURNING id",
+        organization_id,
+        agent_type
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// All of an organization's agents, with their tokens.
+pub async fn registered(
+    db: &mut PgConnection,
+    organization_id: Uuid,
+) -> sqlx::Result<Vec<Registered>> {
+    let rows = sqlx::query!(
+        "SELECT id, agent_type, url, token, tools FROM agents WHERE organization_id = $1",
+        organization_id
+    )
+    .fetch_all(db)
+    .await?;
+    let agents = rows.into_iter().map(|row| Registered {
+        id: row.id,
+        agent_type: row.agent_type,
+        url: row.url,
+        token: row.token.map(unseal),
+        tools: row.tools,
+    });
+    Ok(agents.collect())
+}
+
+/// How a token is kept. With the key ring of integrations, this and `unseal` are where it is encrypted.
+fn seal(token: &str) -> Vec<u8> {
+    token.as_bytes().to_vec()
+}
+
+fn unseal(sealed: Vec<u8>) -> SecretString {
+    String::from_utf8(sealed).unwrap_or_default().into()
+}

@@ -1,0 +1,240 @@
+//! The tools that we bring along: those of the sidecars, as their committed `tools.json` describe them, and our own.
+
+use std::{collections::BTreeMap, sync::LazyLock};
+
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{CallError, people};
+use crate::{
+    jobs::Failure,
+    sidecars::{Errand, Sidecar, Sidecars},
+    state::App,
+};
+
+/// Something that a step can do.
+#[derive(Debug)]
+pub struct Tool {
+    /// `<family>.<tool>`, e.g. `slack.post_message`.
+    pub name: String,
+    /// The lane of its jobs: they wait together while the provider is away. Empty for what needs nobody.
+    pub lane: &'static str,
+    /// JSON Schema of its arguments.
+    pub input_schema: Value,
+    /// It changes nothing.
+    pub is_read_only: bool,
+    action: Action,
+}
+
+#[derive(Debug)]
+enum Action {
+    /// A sidecar's tool, under the errand's key where it takes one.
+    Sidecar {
+        sidecar: fn(&Sidecars) -> &Sidecar,
+        tool: String,
+        takes_key: bool,
+    },
+    /// A function of ours. It does its work once for the errand's key.
+    Own(Own),
+}
+
+type Own =
+    for<'a> fn(&'a App, &'a Errand, Option<Uuid>, Value) -> BoxFuture<'a, Result<Value, Failure>>;
+
+/// A sidecar's tools, as the sidecar lists them.
+#[derive(Deserialize)]
+struct Listed {
+    tools: Vec<ListedTool>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ListedTool {
+    name: String,
+    input_schema: Value,
+    annotations: Annotations,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Annotations {
+    read_only_hint: bool,
+    idempotent_hint: bool,
+}
+
+/// A family of tools: its name, its sidecar, and the sidecar's list.
+type Family = (&'static str, fn(&Sidecars) -> &Sidecar, &'static str);
+
+const FAMILIES: [Family; 5] = [
+    (
+        "gdrive",
+        |all| &all.gdrive,
+        include_str!("../../../mcp-sidecars/gdrive/tools.json"),
+    ),
+    (
+        "slack",
+        |all| &all.slack,
+        include_str!("../../../mcp-sidecars/slack/tools.json"),
+    ),
+    (
+        "calendar",
+        |all| &all.calendar,
+        include_str!("../../../mcp-sidecars/calendar/tools.json"),
+    ),
+    (
+        "stripe",
+        |all| &all.stripe,
+        include_str!("../../../mcp-sidecars/stripe/tools.json"),
+    ),
+    (
+        "twilio",
+        |all| &all.twilio,
+        include_str!("../../../mcp-sidecars/twilio/tools.json"),
+    ),
+];
+
+/// A tool of ours.
+type OwnTool = (&'static str, &'static str, fn() -> Value, Own);
+
+/// Our own: name, lane, schema of the input, and what is done.
+const OWN: [OwnTool; 1] = [(
+    "people.confirm",
+    "",
+    people::confirm_schema,
+    |_, _, _, input| Box::pin(async { written(&people::confirm(read(input)?)) }),
+)];
+
+static TOOLS: LazyLock<BTreeMap<String, Tool>> = LazyLock::new(|| {
+    let ours = OWN.into_iter().map(|(name, lane, schema, run)| Tool {
+        name: name.to_owned(),
+        lane,
+        input_schema: schema(),
+        is_read_only: false,
+        action: Action::Own(run),
+    });
+    let all = FAMILIES.into_iter().flat_map(of_sidecar).chain(ours);
+    all.map(|tool| (tool.name.clone(), tool)).collect()
+});
+
+/// A tool by its name.
+pub fn find(name: &str) -> Option<&'static Tool> {
+    TOOLS.get(name)
+}
+
+/// The names of a family's tools, e.g. of `slack`.
+pub fn of_family(family: &str) -> impl Iterator<Item = &'static str> {
+    TOOLS
+        .values()
+        .filter(move |tool| tool.family() == family)
+        .map(|tool| tool.name.as_str())
+}
+
+impl Tool {
+    pub fn family(&self) -> &str {
+        self.name.split('.').next().unwrap_or_default()
+    }
+
+    /// Which setting is missing for it to work here, if one is.
+    pub fn missing(&self, app: &App) -> Option<String> {
+        match &self.action {
+            Action::Sidecar { sidecar, .. } if !sidecar(&app.sidecars).is_set() => {
+                let setting = format!("{}_SIDECAR_URL", self.lane.to_uppercase());
+                Some(format!("needs {setting}, which is not set"))
+            }
+            _ => None,
+        }
+    }
+
+    /// The names of the arguments that it takes and of those that it needs; the idempotency key is ours to give.
+    pub fn arguments(&self) -> (Vec<&str>, Vec<&str>) {
+        let known = self.input_schema["properties"].as_object();
+        let known = known.into_iter().flat_map(Map::keys).map(String::as_str);
+        let required = self.input_schema["required"].as_array();
+        let required = required.into_iter().flatten().filter_map(Value::as_str);
+        let is_callers = |name: &&str| *name != "idempotency_key";
+        (
+            known.filter(is_callers).collect(),
+            required.filter(is_callers).collect(),
+        )
+    }
+
+    /// Does it, once for the errand's key.
+    pub async fn call(
+        &self,
+        app: &App,
+        errand: &Errand,
+        event_id: Option<Uuid>,
+        input: Value,
+    ) -> Result<Value, CallError> {
+        let done = match &self.action {
+            Action::Sidecar {
+                sidecar,
+                tool,
+                takes_key,
+            } => {
+                let sidecar = sidecar(&app.sidecars);
+                let answer = if *takes_key {
+                    sidecar.run(errand, tool, &input).await
+                } else {
+                    sidecar.ask(errand, tool, &input).await
+                };
+                answer.map_err(Failure::from)
+            }
+            Action::Own(run) => run(app, errand, event_id, input).await,
+        };
+        done.map_err(|failure| CallError::of(failure, errand.deadline <= Instant::now()))
+    }
+}
+
+/// The tools of a family that are safe to ask for again: one that is not has no place in a run.
+fn of_sidecar((family, sidecar, list): Family) -> impl Iterator<Item = Tool> {
+    let listed = serde_json::from_str::<Listed>(list);
+    let tools = listed.map(|listed| listed.tools).unwrap_or_default();
+    tools.into_iter().filter_map(move |tool| {
+        let takes_key = tool.input_schema["properties"]["idempotency_key"].is_object();
+        let is_safe = takes_key || tool.annotations.idempotent_hint;
+        is_safe.then(|| Tool {
+            name: format!("{family}.{}", tool.name),
+            lane: family,
+            input_schema: tool.input_schema,
+            is_read_only: tool.annotations.read_only_hint,
+            action: Action::Sidecar {
+                sidecar,
+                tool: tool.name,
+                takes_key,
+            },
+        })
+    })
+}
+
+/// The input of an own tool as its type.
+fn read<T: DeserializeOwned>(input: Value) -> Result<T, Failure> {
+    serde_path_to_error::deserialize(input)
+        .map_err(|error| Failure::Fatal(format!("the inputs do not hold: {error}")))
+}
+
+fn written(output: &impl Serialize) -> Result<Value, Failure> {
+    serde_json::to_value(output).map_err(|error| Failure::Fatal(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_sidecars_list_is_read() {
+        for (family, _, list) in FAMILIES {
+            let listed: Listed = serde_json::from_str(list).unwrap();
+            assert!(of_family(family).count() + 2 >= listed.tools.len());
+            assert!(of_family(family).count() > 4, "{family}");
+        }
+        let post = find("slack.post_message").unwrap();
+        assert_eq!(post.arguments().1, ["channel", "text"]);
+        assert!(!post.arguments().0.contains(&"idempotency_key"));
+        assert!(find("twilio.check_verification").is_none());
+        assert_eq!(find("people.confirm").unwrap().lane, "");
+    }
+}

@@ -1,0 +1,170 @@
+//! Agents by address: a real MCP server over a socket, which an organization registers.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use event_planner_api::orchestrations::Orchestrations;
+use mcp_kit::{Call, Sidecar, Tool, ToolError, Tools, testing};
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use tokio::net::TcpListener;
+
+use crate::{orchestrations, support::TestApp};
+
+const TOKEN: &str = "4kPz7QvW1xYbN8sLr2TfHc6JmUaGd9Ei-agent";
+
+#[derive(Debug, serde::Deserialize, schemars::JsonSchema, validator::Validate)]
+#[serde(deny_unknown_fields)]
+struct Seats {
+    guests: u32,
+    idempotency_key: String,
+}
+
+#[derive(Debug, serde::Deserialize, schemars::JsonSchema, validator::Validate)]
+#[serde(deny_unknown_fields)]
+struct Ring {
+    times: u32,
+}
+
+/// An agent with a tool that takes a key and one that hangs and takes none; counts what was rung.
+async fn serve(rung: Arc<AtomicU32>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/mcp", listener.local_addr().unwrap());
+    let seat = async |_: Call, seats: Seats| -> Result<Value, ToolError> {
+        Ok(json!({ "tables": seats.guests.div_ceil(8), "key": seats.idempotency_key }))
+    };
+    let bell = move |_: Call, ring: Ring| {
+        let rung = Arc::clone(&rung);
+        async move {
+            rung.fetch_add(ring.times, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            Ok::<_, ToolError>(json!({}))
+        }
+    };
+    let tools = Tools::new("seating", "1.0.0")
+        .with(Tool::new("make_plan", "Makes a plan.", seat))
+        .unwrap()
+        .with(Tool::new("ring", "Rings a bell.", bell))
+        .unwrap();
+    let settings = testing::settings(&[&format!("--mcp-tokens={TOKEN}")]).unwrap();
+    let service = Sidecar::new(tools).build(&settings).unwrap();
+    let router = service.router(&settings).unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    url
+}
+
+async fn app(pool: PgPool) -> TestApp {
+    let orchestrations = Orchestrations {
+        agent_networks: vec!["127.0.0.0/8".parse().unwrap()],
+        ..Orchestrations::default()
+    };
+    TestApp::with_orchestrations(pool, orchestrations).await
+}
+
+#[sqlx::test]
+async fn an_agent_by_address_does_a_step(pool: PgPool) {
+    let app = app(pool).await;
+    let rung = Arc::new(AtomicU32::new(0));
+    let url = serve(Arc::clone(&rung)).await;
+    let agent = json!({ "agent_type": "seating", "url": url, "token": TOKEN, "tools": ["make_plan", "ring"] });
+    let added = app.owner.post("/v1/agents", &agent).await.expect(201);
+    assert_eq!(
+        (&added["has_token"], &added["token"]),
+        (&json!(true), &Value::Null)
+    );
+    let check = app
+        .owner
+        .post("/v1/agents/seating/check", &Value::Null)
+        .await
+        .expect(200);
+    assert_eq!(check["is_reachable"], true, "{check}");
+    let tools: Vec<_> = check["tools"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tool| (&tool["name"], &tool["is_repeatable"]))
+        .collect();
+    assert!(
+        tools.contains(&(&json!("make_plan"), &json!(true))),
+        "{check}"
+    );
+    assert!(tools.contains(&(&json!("ring"), &json!(false))), "{check}");
+
+    let playbook = json!({
+        "name": "seats", "title": "Seats",
+        "steps": [
+            { "id": "plan", "agent_type": "seating", "tool": "make_plan", "description": "Plan",
+              "inputs": { "guests": "${request.guests}" } },
+            { "id": "bell", "agent_type": "seating", "tool": "ring", "description": "Ring", "timeout": "PT1S",
+              "inputs": { "times": 1 }, "depends_on": ["plan"] },
+        ]
+    });
+    app.planner
+        .post("/v1/playbooks", &playbook)
+        .await
+        .expect(201);
+    let body = json!({ "description": "Dinner for 40", "playbook": "seats" });
+    let run = app
+        .planner
+        .post("/v1/orchestrations", &body)
+        .await
+        .expect(202);
+    let worker = orchestrations::worker(&app);
+    // A tool without a key is not asked twice when nobody knows whether it did it: a person looks.
+    let run = orchestrations::until(&app, &run, "FAILED").await;
+    worker.stop().await;
+    let plan = &run["subtasks"][0];
+    assert_eq!(plan["output"], json!({ "tables": 5, "key": plan["id"] }));
+    let error = run["subtasks"][1]["error"].as_str().unwrap();
+    assert!(error.contains("idempotency key"), "{error}");
+    assert_eq!(rung.load(Ordering::SeqCst), 1);
+    let audit = app.owner.get("/v1/audit").await.text();
+    assert!(!audit.contains(TOKEN));
+}
+
+#[sqlx::test]
+async fn an_agent_at_an_inner_address_is_refused(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    for url in [
+        "http://127.0.0.1:9/mcp",
+        "https://169.254.169.254/",
+        "https://mcp-postgres:3000/mcp",
+        "https://[::1]/mcp",
+    ] {
+        let agent = json!({ "agent_type": "inner", "url": url });
+        app.owner
+            .post("/v1/agents", &agent)
+            .await
+            .expect_invalid(&["#/url"]);
+    }
+    let agent = json!({ "agent_type": "gone", "url": "https://agent.invalid/mcp" });
+    app.owner.post("/v1/agents", &agent).await.expect(201);
+    let check = app
+        .owner
+        .post("/v1/agents/gone/check", &Value::Null)
+        .await
+        .expect(200);
+    assert_eq!(check["is_reachable"], false);
+    assert!(
+        !check["detail"].as_str().unwrap().contains("agent.invalid"),
+        "{check}"
+    );
+    app.owner
+        .delete("/v1/agents/documents", "*")
+        .await
+        .expect_problem(409, "in_use");
+    let built_in = app.viewer.get("/v1/agents/documents").await.expect(200);
+    assert!(
+        built_in["tools"]
+            .as_array()
+            .unwrap()
+            .contains(&json!("gdrive.create_folder"))
+    );
+    let listed = app.viewer.get("/v1/agents").await.expect(200);
+    assert_eq!(listed["items"].as_array().unwrap().len(), 12);
+}
