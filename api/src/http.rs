@@ -19,12 +19,12 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     access::{self, Arrival, Identity},
-    api_keys, audit, bookings, caterers, events, extract, health, insights, jobs, members, openapi,
-    organizations, plans,
+    api_keys, audit, bookings, caterers, changes, events, extract, health, insights, jobs, members,
+    openapi, organizations, plans,
     problem::{self, Problem},
     rate_limit, reference,
     state::App,
-    unread, venues, work,
+    unread, venues, webhooks, work,
 };
 
 /// Every route of the API, each a line or two in its slice.
@@ -41,6 +41,8 @@ pub fn routes() -> OpenApiRouter<App> {
         .merge(bookings::routes())
         .merge(insights::routes())
         .merge(jobs::routes())
+        .merge(webhooks::routes())
+        .merge(changes::routes())
 }
 
 /// The whole application, as it is served and as tests drive it.

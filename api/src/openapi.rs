@@ -36,6 +36,8 @@ use crate::{http, problem::ProblemBody, state::App};
         (name = "members", description = "The people in it."),
         (name = "api_keys", description = "Their credentials."),
         (name = "audit", description = "Who did what."),
+        (name = "changes", description = "What changed since one last asked."),
+        (name = "webhooks", description = "Who is called when something changes, and what became of the calls."),
     )
 )]
 struct Document;
@@ -138,6 +140,9 @@ fn describe(method: &str, operation: &mut Operation) {
     }
     if operation.tags.iter().flatten().any(|tag| tag == "insights") {
         statuses.push(501);
+    }
+    if operation.tags.iter().flatten().any(|tag| tag == "changes") {
+        statuses.push(410);
     }
     let responses = &mut operation.responses.responses;
     for status in statuses {

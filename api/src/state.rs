@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::Context;
+use ipnet::IpNet;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
@@ -20,8 +21,13 @@ use sqlx::{
 use uuid::{ContextV7, Uuid};
 
 use crate::{
-    access::Authenticator, config::Serve, plans::Catalogues, rate_limit::RateLimiter,
-    sidecars::Sidecars, telemetry::Metrics,
+    access::Authenticator,
+    config::Serve,
+    outbound::{Outbound, Rules},
+    plans::Catalogues,
+    rate_limit::RateLimiter,
+    sidecars::Sidecars,
+    telemetry::Metrics,
 };
 
 /// The shared state; cloning it is cheap.
@@ -41,6 +47,8 @@ pub struct State {
     /// What planning keeps in memory.
     pub catalogues: Catalogues,
     pub sidecars: Sidecars,
+    /// Calls to addresses that users choose.
+    pub outbound: Outbound,
     /// Set when we are about to stop: `/ready` says no.
     pub draining: AtomicBool,
 }
@@ -55,6 +63,8 @@ pub struct Settings {
     pub max_in_flight: usize,
     pub plan_ttl: Duration,
     pub hold_ttl: Duration,
+    /// May be called though they are not public.
+    pub webhook_allowed_networks: Vec<IpNet>,
 }
 
 /// The defaults of `serve`.
@@ -68,6 +78,7 @@ impl Default for Settings {
             max_in_flight: 512,
             plan_ttl: Duration::from_hours(1),
             hold_ttl: Duration::from_hours(48),
+            webhook_allowed_networks: Vec::new(),
         }
     }
 }
@@ -87,6 +98,7 @@ impl App {
             max_in_flight: config.max_in_flight,
             plan_ttl: config.plan_ttl,
             hold_ttl: config.hold_ttl,
+            webhook_allowed_networks: config.webhook_allowed_networks.clone(),
         };
         let metrics = Metrics::new()?;
         let sidecars = Sidecars::from_config(&config.sidecars, &metrics.sidecars)?;
@@ -128,6 +140,7 @@ impl App {
             db,
             clock: Clock::System,
             ids: Ids::default(),
+            outbound: Outbound::new(Rules::within(&settings.webhook_allowed_networks))?,
             settings,
             metrics,
             authenticator,

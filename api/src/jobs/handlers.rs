@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Done, Failure, Handler, Job};
-use crate::{bookings, state::App, work};
+use crate::{bookings, changes, state::App, webhooks, work};
 
 /// What a worker can do.
 pub const HANDLERS: &[Handler] = &[
@@ -21,6 +21,28 @@ pub const HANDLERS: &[Handler] = &[
         every: Some(Duration::from_mins(1)),
         run: |app, job| Box::pin(forget_old_answers(app, job)),
     },
+    Handler {
+        kind: "webhook.deliver",
+        // It counts its own; more are only for what goes wrong with us.
+        attempts: 100,
+        timeout: Duration::from_secs(25),
+        every: None,
+        run: |app, job| Box::pin(webhooks::deliver(app, job)),
+    },
+    Handler {
+        kind: "webhook_deliveries.forget",
+        attempts: 1,
+        timeout: Duration::from_secs(30),
+        every: Some(Duration::from_mins(10)),
+        run: |app, job| Box::pin(forget_deliveries(app, job)),
+    },
+    Handler {
+        kind: "changes.forget",
+        attempts: 1,
+        timeout: Duration::from_secs(30),
+        every: Some(Duration::from_mins(10)),
+        run: |app, job| Box::pin(forget_changes(app, job)),
+    },
 ];
 
 async fn release_expired(app: App, _: Job) -> Result<Done, Failure> {
@@ -30,5 +52,15 @@ async fn release_expired(app: App, _: Job) -> Result<Done, Failure> {
 
 async fn forget_old_answers(app: App, _: Job) -> Result<Done, Failure> {
     work::forget_old_answers(&app).await?;
+    Ok(Done::Finished)
+}
+
+async fn forget_deliveries(app: App, _: Job) -> Result<Done, Failure> {
+    webhooks::forget_deliveries(&app.db, app.now()).await?;
+    Ok(Done::Finished)
+}
+
+async fn forget_changes(app: App, _: Job) -> Result<Done, Failure> {
+    changes::forget(&app.db, app.now()).await?;
     Ok(Done::Finished)
 }

@@ -103,7 +103,7 @@ fn job(kind: &'static str, text: &str) -> NewJob {
 }
 
 /// A worker in the background; `stop` ends it.
-fn start(
+pub fn start(
     app: &TestApp,
     handlers: &'static [Handler],
     options: Options,
@@ -125,7 +125,7 @@ async fn traces(pool: &PgPool) -> Vec<(String, String)> {
         .unwrap()
 }
 
-async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
+pub async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
     let begun = Instant::now();
     while !is_so().await {
         assert!(

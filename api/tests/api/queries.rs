@@ -51,6 +51,9 @@ async fn every_read_is_one_query(pool: PgPool) {
         ("/v1/insights/queries", 1),
         ("/v1/dead-letters", 1),
         ("/v1/bookings", 1),
+        ("/v1/webhook-endpoints", 1),
+        ("/v1/webhook-endpoints/{endpoint_id}", 1),
+        ("/v1/changes", 1),
         ("/v1/bookings/{booking_id}", 1),
     ];
     for (route, queries) in routes {

@@ -23,6 +23,8 @@ pub struct Scene {
     pub booking_id: Uuid,
     saved_query_id: Uuid,
     dead_job_id: Uuid,
+    endpoint_id: Uuid,
+    delivery_id: Uuid,
 }
 
 impl Scene {
@@ -64,6 +66,7 @@ impl Scene {
         let saved_query_id = create(owner, "/v1/insights/queries", &saved_query(&city)).await;
         let organization_id = id(&me["organization"]["id"]);
         let dead_job_id = dead_job(app, organization_id).await;
+        let (endpoint_id, delivery_id) = failed_delivery(app, organization_id).await;
         Self {
             city,
             organization_id,
@@ -78,6 +81,8 @@ impl Scene {
             booking_id,
             saved_query_id,
             dead_job_id,
+            endpoint_id,
+            delivery_id,
         }
     }
 
@@ -100,6 +105,8 @@ impl Scene {
             .replace("{booking_id}", &self.booking_id.to_string())
             .replace("{query_id}", &self.saved_query_id.to_string())
             .replace("{job_id}", &self.dead_job_id.to_string())
+            .replace("{endpoint_id}", &self.endpoint_id.to_string())
+            .replace("{delivery_id}", &self.delivery_id.to_string())
             .replace("{rank}", "1")
     }
 
@@ -138,6 +145,9 @@ impl Scene {
             ("POST", "/v1/insights/query") => json!({"sql": "select count(*) from events"}),
             ("POST", "/v1/insights/queries") => saved_query(&format!("second {city}")),
             ("POST", route) if route.ends_with("/run") => json!({}),
+            ("POST", "/v1/webhook-endpoints") => {
+                json!({"url": "https://example.com/hooks", "event_types": ["api_key.revoked"]})
+            }
             ("POST", route) if route.ends_with("/book") => json!({}),
             ("POST", route) if route.ends_with("/bookings") => {
                 json!({"caterer_id": self.caterer_id, "number_of_guests": 40})
@@ -166,6 +176,25 @@ async fn dead_job(app: &TestApp, organization_id: Uuid) -> Uuid {
         .await
         .unwrap();
     id
+}
+
+/// An endpoint of which nothing is told, and a message that was given up; no request makes one.
+async fn failed_delivery(app: &TestApp, organization_id: Uuid) -> (Uuid, Uuid) {
+    let (endpoint_id, delivery_id) = (app.app.new_id(), app.app.new_id());
+    sqlx::query(
+        "WITH endpoint AS (
+             INSERT INTO webhook_endpoints (organization_id, id, url, event_types, secret, created_at, updated_at)
+             VALUES ($1, $2, 'https://example.com/hooks', '{webhook.test}', 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw', now(), now()))
+         INSERT INTO webhook_deliveries (organization_id, id, endpoint_id, entry_id, event_type, status, created_at, ended_at)
+         SELECT $1, $3, $2, id, action, 'FAILED', now(), now() FROM audit_entries WHERE organization_id = $1 LIMIT 1",
+    )
+    .bind(organization_id)
+    .bind(endpoint_id)
+    .bind(delivery_id)
+    .execute(&app.app.db)
+    .await
+    .unwrap();
+    (endpoint_id, delivery_id)
 }
 
 /// A venue for 100 in some city: 1,000.00 EUR and 100.00 EUR an hour, no tax, no set-up time.

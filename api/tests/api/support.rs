@@ -19,6 +19,7 @@ use event_planner_api::{
     config, http,
     members::{self, NewMember},
     organizations::{self, NewTenant},
+    outbound::{Outbound, Rules},
     rate_limit::RateLimiter,
     sidecars::Sidecars,
     state::{App, Clock, Ids, Settings, State},
@@ -100,6 +101,8 @@ impl TestApp {
             max_in_flight: 1_000,
             plan_ttl: Duration::from_hours(1),
             hold_ttl: Duration::from_hours(48),
+            // Receivers of tests listen here.
+            webhook_allowed_networks: vec!["127.0.0.1/32".parse().unwrap()],
         };
         change(&mut settings);
         let service_token = SERVICE_TOKEN.to_owned().into();
@@ -110,6 +113,7 @@ impl TestApp {
             db: application_pool(&pool).await,
             clock: Clock::Fixed(clock.clone()),
             ids: Ids::default(),
+            outbound: Outbound::new(Rules::within(&settings.webhook_allowed_networks)).unwrap(),
             settings,
             metrics,
             authenticator: Authenticator::new(Some(&service_token)),
