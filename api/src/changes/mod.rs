@@ -69,6 +69,7 @@ pub struct ChangesQuery {
     #[param(min_length = 1, max_length = 500)]
     pub sync_token: Option<String>,
     /// `now`: no items, only a token to start from. Take one before reading the lists for the first time.
+    #[param(inline)]
     pub from: Option<From>,
     /// Items at most.
     #[validate(range(min = 1, max = 200))]

@@ -144,12 +144,12 @@ fn check_name(host: &str, is_inside: bool) -> Result<(), Refused> {
         return Ok(());
     }
     let lower = host.to_ascii_lowercase();
-    let is_local = |suffix: &&str| {
+    let is_local = |suffix: &str| {
         lower
-            .strip_suffix(*suffix)
+            .strip_suffix(suffix)
             .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     };
-    if !lower.contains('.') || LOCAL_NAMES.iter().any(|suffix| is_local(&suffix)) {
+    if !lower.contains('.') || LOCAL_NAMES.into_iter().any(is_local) {
         return Err(Refused("must have a public host name"));
     }
     Ok(())
@@ -207,15 +207,14 @@ fn is_public_v4(ip: Ipv4Addr) -> bool {
     !special
 }
 
-/// Only global unicast (2000::/3), less what is special in it. Everything that embeds an IPv4 address is outside
+/// Only global unicast (`2000::/3`), less what is special in it. Everything that embeds an IPv4 address is outside
 /// (mapped, compatible, NAT64) or excluded here (6to4, Teredo).
 fn is_public_v6(ip: Ipv6Addr) -> bool {
     let special = match ip.segments() {
-        // Protocol assignments with Teredo, ORCHID and benchmarks; documentation; 6to4.
-        [0x2001, 0..=0x01ff, ..] | [0x2001, 0x0db8, ..] | [0x2002, ..] => true,
+        // Protocol assignments with Teredo, ORCHID and benchmarks; documentation; 6to4; AS112.
+        [0x2001, 0..=0x01ff | 0x0db8, ..] | [0x2002, ..] | [0x2620, 0x004f, 0x8000, ..] => true,
+        // Documentation.
         [0x3fff, second, ..] => second <= 0x0fff,
-        // AS112.
-        [0x2620, 0x004f, 0x8000, ..] => true,
         [first, ..] => first & 0xe000 != 0x2000,
     };
     // ISATAP carries an IPv4 address in its second half.

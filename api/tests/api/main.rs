@@ -18,6 +18,7 @@ mod health;
 mod import;
 mod insights;
 mod jobs;
+mod notifications;
 mod openapi;
 mod outbound;
 mod permissions;

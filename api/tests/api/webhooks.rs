@@ -14,15 +14,19 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
+use clap::Parser;
 use event_planner_api::{
     changes::kinds,
-    jobs::{HANDLERS, Options},
+    config,
+    jobs::{HANDLERS, Options, Worker},
+    state::App,
 };
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     jobs::{start, until},
@@ -630,6 +634,69 @@ async fn a_large_thing_is_sent_whole_up_to_the_limit(pool: PgPool) {
             );
         }
     }
+}
+
+/// By the true time, because others check it: `standard-webhooks/run` puts these before the official verifiers.
+#[sqlx::test]
+async fn what_deliveries_carry_is_kept_for_independent_verifiers(pool: PgPool) {
+    let app = TestApp::new(pool.clone()).await;
+    let receiver = Receiver::start().await;
+    let (endpoint, old) = endpoint(&app.owner, &receiver.url(), &["saved_query.created"]).await;
+    let path = format!("{endpoint}/rotate-secret");
+    let new = app.owner.post(&path, &Value::Null).await.expect(200);
+    sqlx::query("UPDATE webhook_endpoints SET old_secret_expires_at = now() + interval '1 hour'")
+        .execute(&pool)
+        .await
+        .unwrap();
+    app.owner
+        .post(&format!("{endpoint}/test"), &Value::Null)
+        .await
+        .expect(201);
+    let text = "Grüße, 東京 🎉 ".repeat(70);
+    let long = json!({"name": "long", "sql": format!("select {}", "1".repeat(7_500)), "description": text});
+    app.planner
+        .post("/v1/insights/queries", &long)
+        .await
+        .expect(201);
+    let arguments = [
+        "event-planner-api",
+        "worker",
+        "--webhook-allowed-networks=127.0.0.1/32",
+    ];
+    let config::Command::Worker(worker) = config::Cli::parse_from(arguments).command else {
+        panic!("worker is a command")
+    };
+    let by_the_clock = App::from_config(&worker.serve, app.app.db.clone()).unwrap();
+    let stop = CancellationToken::new();
+    let running = Worker::run(by_the_clock, HANDLERS, Options::default(), stop.clone());
+    let running = tokio::spawn(running);
+    until("both are delivered", async || {
+        receiver.messages().len() == 2
+    })
+    .await;
+    stop.cancel();
+    running.await.unwrap();
+
+    let new = new["secret"].as_str().unwrap();
+    let mut cases = Vec::new();
+    for message in receiver.messages() {
+        for (age, secret) in [("old", old.as_str()), ("new", new)] {
+            assert!(message.is_signed_by(secret));
+            let headers = ["webhook-id", "webhook-timestamp", "webhook-signature"]
+                .map(|name| (name.to_owned(), json!(message.header(name))));
+            cases.push(json!({
+                "name": format!("{} by the {age} secret", message.event_type()), "secret": secret,
+                "headers": serde_json::Map::from_iter(headers), "body": std::str::from_utf8(&message.body).unwrap()
+            }));
+        }
+    }
+    assert!(
+        cases
+            .iter()
+            .any(|case| case["body"].as_str().unwrap().len() > 9_000)
+    );
+    let file = concat!(env!("CARGO_TARGET_TMPDIR"), "/standard-webhooks.json");
+    std::fs::write(file, json!(cases).to_string()).unwrap();
 }
 
 #[sqlx::test]
