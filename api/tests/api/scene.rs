@@ -184,7 +184,7 @@ async fn failed_delivery(app: &TestApp, organization_id: Uuid) -> (Uuid, Uuid) {
     sqlx::query(
         "WITH endpoint AS (
              INSERT INTO webhook_endpoints (organization_id, id, url, event_types, secret, created_at, updated_at)
-             VALUES ($1, $2, 'https://example.com/hooks', '{webhook.test}', 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw', now(), now()))
+             VALUES ($1, $2, 'https://example.com/hooks', '{organization.created}', 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw', now(), now()))
          INSERT INTO webhook_deliveries (organization_id, id, endpoint_id, entry_id, event_type, status, created_at, ended_at)
          SELECT $1, $3, $2, id, action, 'FAILED', now(), now() FROM audit_entries WHERE organization_id = $1 LIMIT 1",
     )
