@@ -201,6 +201,21 @@ CREATE TRIGGER catalogue_update AFTER UPDATE ON public.caterers REFERENCING NEW 
 CREATE POLICY application ON caterers TO event_planner_app USING (true) WITH CHECK (true);
 CREATE POLICY tenant ON caterers USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
 
+TABLE changes (
+    organization_id uuid NOT NULL,
+    transaction_id xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    id uuid NOT NULL,
+    event_type text NOT NULL,
+    subject_id uuid NOT NULL,
+    version bigint,
+    changed_at timestamp with time zone NOT NULL,
+    CONSTRAINT changes_pkey PRIMARY KEY (organization_id, transaction_id, id),
+    CONSTRAINT changes_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(id),
+);
+CREATE INDEX changes_age ON public.changes USING btree (changed_at);
+CREATE POLICY application ON changes TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON changes USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
 TABLE deliveries (
     is_only_row boolean NOT NULL DEFAULT true,
     home text NOT NULL,
@@ -693,11 +708,78 @@ CREATE TRIGGER catalogue_update AFTER UPDATE ON public.venues REFERENCING NEW TA
 CREATE POLICY application ON venues TO event_planner_app USING (true) WITH CHECK (true);
 CREATE POLICY tenant ON venues USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
 
+TABLE webhook_attempts (
+    organization_id uuid NOT NULL,
+    delivery_id uuid NOT NULL,
+    id uuid NOT NULL,
+    attempted_at timestamp with time zone NOT NULL,
+    status_code smallint,
+    reason text,
+    CONSTRAINT webhook_attempts_pkey PRIMARY KEY (organization_id, delivery_id, id),
+    CONSTRAINT webhook_attempt_delivery FOREIGN KEY (organization_id, delivery_id) REFERENCES webhook_deliveries(organization_id, id) ON DELETE CASCADE,
+    CONSTRAINT webhook_attempts_reason_check CHECK ((reason = ANY (ARRAY['STATUS'::text, 'UNREACHABLE'::text, 'DISABLED'::text]))),
+);
+CREATE POLICY application ON webhook_attempts TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON webhook_attempts USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+TABLE webhook_deliveries (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    endpoint_id uuid NOT NULL,
+    entry_id uuid NOT NULL,
+    event_type text NOT NULL,
+    status text NOT NULL DEFAULT 'PENDING'::text,
+    attempts integer NOT NULL DEFAULT 0,
+    last_status_code smallint,
+    last_reason text,
+    created_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT webhook_deliveries_pkey PRIMARY KEY (organization_id, id),
+    CONSTRAINT webhook_delivery_endpoint FOREIGN KEY (organization_id, endpoint_id) REFERENCES webhook_endpoints(organization_id, id) ON DELETE CASCADE,
+    CONSTRAINT webhook_delivery_entry FOREIGN KEY (organization_id, entry_id) REFERENCES audit_entries(organization_id, id),
+    CONSTRAINT webhook_deliveries_last_reason_check CHECK ((last_reason = ANY (ARRAY['STATUS'::text, 'UNREACHABLE'::text, 'DISABLED'::text]))),
+    CONSTRAINT webhook_deliveries_status_check CHECK ((status = ANY (ARRAY['PENDING'::text, 'DELIVERED'::text, 'FAILED'::text]))),
+    CONSTRAINT webhook_delivery_ended CHECK (((status = 'PENDING'::text) = (ended_at IS NULL))),
+);
+CREATE INDEX webhook_deliveries_age ON public.webhook_deliveries USING btree (created_at);
+CREATE INDEX webhook_deliveries_of_endpoint ON public.webhook_deliveries USING btree (organization_id, endpoint_id, id);
+CREATE UNIQUE INDEX webhook_delivery_once ON public.webhook_deliveries USING btree (organization_id, endpoint_id, entry_id);
+CREATE POLICY application ON webhook_deliveries TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON webhook_deliveries USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+TABLE webhook_endpoints (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    url text NOT NULL,
+    description text,
+    event_types text[] NOT NULL,
+    enabled boolean NOT NULL DEFAULT true,
+    disabled_reason text,
+    failing_since timestamp with time zone,
+    secret text NOT NULL,
+    old_secret text,
+    old_secret_expires_at timestamp with time zone,
+    version bigint NOT NULL DEFAULT 1,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT webhook_endpoints_pkey PRIMARY KEY (organization_id, id),
+    CONSTRAINT webhook_endpoints_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(id),
+    CONSTRAINT webhook_endpoint_enabled CHECK (((NOT enabled) OR (disabled_reason IS NULL))),
+    CONSTRAINT webhook_endpoint_old_secret CHECK (((old_secret IS NULL) = (old_secret_expires_at IS NULL))),
+    CONSTRAINT webhook_endpoints_description_check CHECK ((length(description) <= 2000)),
+    CONSTRAINT webhook_endpoints_disabled_reason_check CHECK ((disabled_reason = ANY (ARRAY['GONE'::text, 'FAILING'::text]))),
+    CONSTRAINT webhook_endpoints_event_types_check CHECK (((cardinality(event_types) >= 1) AND (cardinality(event_types) <= 200))),
+    CONSTRAINT webhook_endpoints_url_check CHECK (((length(url) >= 1) AND (length(url) <= 2048))),
+);
+CREATE POLICY application ON webhook_endpoints TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON webhook_endpoints USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
 FUNCTION bump_catalogue_version() RETURNS trigger;
 FUNCTION database_home() RETURNS text;
 FUNCTION distance_km(latitude_a double precision, longitude_a double precision, latitude_b double precision, longitude_b double precision) RETURNS double precision;
 FUNCTION price(amount bigint, currency text) RETURNS price;
 FUNCTION protect_tenant_table(tenant_table regclass, tenant_column name DEFAULT 'organization_id'::name) RETURNS void;
+FUNCTION uuid_beside(moment uuid) RETURNS uuid;
 VIEW reporting.bookings (id uuid,
     event_id uuid,
     kind text,

@@ -118,6 +118,10 @@ pub struct Serve {
     pub integrations: Integrations,
     #[command(flatten)]
     pub orchestrations: Orchestrations,
+    /// Networks that webhooks and agents may be called in though they are not public, also without TLS, such as
+    /// `127.0.0.0/8,172.16.0.0/12`; for development. None when left out.
+    #[arg(long, env, value_delimiter = ',')]
+    pub webhook_allowed_networks: Vec<ipnet::IpNet>,
     /// Take the client's address from the last entry of `X-Forwarded-For`: only behind our proxy.
     #[arg(long, env)]
     pub trust_forwarded_for: bool,

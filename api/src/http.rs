@@ -16,13 +16,13 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     access::{self, Arrival, Identity},
-    agents, api_keys, audit, bookings, calendar, caterers, documents, events, extract, health,
-    insights, integrations, jobs, members, messages, openapi, orchestrations, organizations,
-    payments, plans, playbooks,
+    agents, api_keys, audit, bookings, calendar, caterers, changes, documents, events, extract,
+    health, insights, integrations, jobs, members, messages, openapi, orchestrations,
+    organizations, payments, plans, playbooks,
     problem::{self, Problem},
     rate_limit, reference, reminders,
     state::App,
-    tasks, unread, venues, webhooks_in, work,
+    tasks, unread, venues, webhooks, webhooks_in, work,
 };
 
 /// Every route of the API, each a line or two in its slice.
@@ -49,6 +49,8 @@ pub fn routes() -> OpenApiRouter<App> {
         .merge(orchestrations::routes())
         .merge(playbooks::routes())
         .merge(agents::routes())
+        .merge(webhooks::routes())
+        .merge(changes::routes())
 }
 
 /// The whole application, as it is served and as tests drive it.

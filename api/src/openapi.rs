@@ -45,6 +45,8 @@ use crate::{http, problem::ProblemBody, state::App};
         (name = "agents", description = "Who does it."),
         (name = "audit", description = "Who did what."),
         (name = "integrations", description = "The organization's own accounts at providers."),
+        (name = "changes", description = "What changed since one last asked."),
+        (name = "webhooks", description = "Who is called when something changes, and what became of the calls."),
     )
 )]
 struct Document;
@@ -151,6 +153,9 @@ fn describe(method: &str, operation: &mut Operation) {
         |tag: &String| ["insights", "calendar", "integrations"].contains(&tag.as_str());
     if operation.tags.iter().flatten().any(needs_setup) {
         statuses.push(501);
+    }
+    if operation.tags.iter().flatten().any(|tag| tag == "changes") {
+        statuses.push(410);
     }
     let responses = &mut operation.responses.responses;
     for status in statuses {

@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::Context;
+use ipnet::IpNet;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
@@ -24,6 +25,7 @@ use crate::{
     config::{AppEnv, Serve},
     integrations::Integrations,
     orchestrations::Orchestrations,
+    outbound::{Outbound, Rules},
     plans::Catalogues,
     rate_limit::RateLimiter,
     sidecars::Sidecars,
@@ -50,6 +52,8 @@ pub struct State {
     /// Accounts of organizations at providers.
     pub integrations: Integrations,
     pub orchestrations: Orchestrations,
+    /// Calls to addresses that users choose.
+    pub outbound: Outbound,
     /// Set when we are about to stop: `/ready` says no.
     pub draining: AtomicBool,
 }
@@ -64,6 +68,8 @@ pub struct Settings {
     pub max_in_flight: usize,
     pub plan_ttl: Duration,
     pub hold_ttl: Duration,
+    /// May be called though they are not public.
+    pub webhook_allowed_networks: Vec<IpNet>,
     pub payments: PaymentSettings,
     pub delivery: Delivery,
 }
@@ -127,6 +133,7 @@ impl Default for Settings {
             hold_ttl: Duration::from_hours(48),
             payments: PaymentSettings::default(),
             delivery: Delivery::default(),
+            webhook_allowed_networks: Vec::new(),
         }
     }
 }
@@ -154,6 +161,7 @@ impl App {
                 upload_limit: config.delivery.upload_limit,
                 upload_timeout: config.delivery.upload_timeout,
             },
+            webhook_allowed_networks: config.webhook_allowed_networks.clone(),
         };
         let metrics = Metrics::new()?;
         let sidecars = Sidecars::from_config(&config.sidecars, &metrics.sidecars)?;
@@ -210,6 +218,7 @@ impl App {
             db,
             clock: Clock::System,
             ids: Ids::default(),
+            outbound: Outbound::new(Rules::within(&settings.webhook_allowed_networks))?,
             settings,
             metrics,
             authenticator,

@@ -16,6 +16,7 @@ use crate::{
     audit,
     problem::{Problem, kinds},
     state::App,
+    webhooks::Audience,
 };
 
 mod answer;
@@ -169,7 +170,7 @@ impl Work {
         self.app.new_id()
     }
 
-    /// Writes the audit row of one change.
+    /// Writes the audit row of one change. Where members may know of it, so do the change feed and the webhooks.
     pub async fn audit(
         &mut self,
         action: &str,
@@ -187,6 +188,7 @@ impl Work {
             before: audit::json(before)?,
             after: audit::json(after)?,
             request_id: &self.request_id,
+            audience: Audience::of(action, subject_id),
         };
         audit::record(&mut self.tx, entry, self.now).await?;
         self.actions.push(action.to_owned());

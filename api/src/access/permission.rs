@@ -59,10 +59,14 @@ pub enum Scope {
     OrganizationRead,
     #[serde(rename = "organization:write")]
     OrganizationWrite,
+    #[serde(rename = "webhooks:read")]
+    WebhooksRead,
+    #[serde(rename = "webhooks:write")]
+    WebhooksWrite,
 }
 
 impl Scope {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::CatalogueRead,
         Self::CatalogueWrite,
         Self::EventsRead,
@@ -74,6 +78,8 @@ impl Scope {
         Self::IntegrationsWrite,
         Self::OrganizationRead,
         Self::OrganizationWrite,
+        Self::WebhooksRead,
+        Self::WebhooksWrite,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -89,6 +95,8 @@ impl Scope {
             Self::IntegrationsWrite => "integrations:write",
             Self::OrganizationRead => "organization:read",
             Self::OrganizationWrite => "organization:write",
+            Self::WebhooksRead => "webhooks:read",
+            Self::WebhooksWrite => "webhooks:write",
         }
     }
 }
@@ -141,6 +149,12 @@ pub struct WriteIntegrations;
 pub struct ReadOrganization;
 /// Manage members and keys, rename the organization, read the audit trail.
 pub struct ManageOrganization;
+/// See webhook endpoints and what was delivered to them.
+pub struct ReadWebhooks;
+/// Say what is sent to which address outside.
+pub struct WriteWebhooks;
+/// Read the change feed, which shows what the caller's scopes let them read.
+pub struct ReadChanges;
 
 impl Permission for SeeSelf {
     const ROLE: Role = Role::Viewer;
@@ -189,4 +203,16 @@ impl Permission for ReadOrganization {
 impl Permission for ManageOrganization {
     const ROLE: Role = Role::Owner;
     const SCOPE: Option<Scope> = Some(Scope::OrganizationWrite);
+}
+impl Permission for ReadWebhooks {
+    const ROLE: Role = Role::Owner;
+    const SCOPE: Option<Scope> = Some(Scope::WebhooksRead);
+}
+impl Permission for WriteWebhooks {
+    const ROLE: Role = Role::Owner;
+    const SCOPE: Option<Scope> = Some(Scope::WebhooksWrite);
+}
+impl Permission for ReadChanges {
+    const ROLE: Role = Role::Viewer;
+    const SCOPE: Option<Scope> = None;
 }

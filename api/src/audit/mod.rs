@@ -15,6 +15,7 @@ use crate::{
     page::{List, Page},
     problem::Problem,
     state::App,
+    webhooks::Audience,
 };
 
 mod queries;
@@ -94,6 +95,8 @@ pub struct NewEntry<'a> {
     pub before: Option<Value>,
     pub after: Option<Value>,
     pub request_id: &'a str,
+    /// Who is told.
+    pub audience: Audience,
 }
 
 /// Writes an entry into the transaction of the change itself.

@@ -15,6 +15,7 @@ use super::{
     reader,
 };
 use crate::{
+    changes,
     extract::field_errors,
     problem::{FieldError, Problem},
     work::{Answer, Work},
@@ -94,6 +95,15 @@ impl ImportReport {
             Some(&counts),
         )
         .await?;
+        let thing = action.trim_end_matches(".imported");
+        for (outcome, verb) in [
+            (ImportOutcome::Created, "created"),
+            (ImportOutcome::Updated, "updated"),
+        ] {
+            let of_outcome = items.iter().filter(|item| item.outcome == outcome);
+            let ids: Vec<_> = of_outcome.filter_map(|item| item.id).collect();
+            changes::record_many(work, &format!("{thing}.{verb}"), &ids).await?;
+        }
         Ok(Self {
             created,
             updated,

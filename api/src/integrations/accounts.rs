@@ -167,6 +167,7 @@ impl Refresh {
             organization_id: self.organization_id,
             actor: None,
             action: "integration.expired",
+            audience: crate::webhooks::Audience::of("integration.expired", id),
             subject_type: "integration",
             subject_id: id,
             before: None::<Value>,

@@ -6,8 +6,8 @@ use futures_util::future::BoxFuture;
 
 use super::{Done, Failure, Handler, Job};
 use crate::{
-    bookings, calendar, documents, integrations, messages, orchestrations, payments, reminders,
-    state::App, webhooks_in, work,
+    bookings, calendar, changes, documents, integrations, messages, orchestrations, payments,
+    reminders, state::App, webhooks, webhooks_in, work,
 };
 
 /// What a worker can do.
@@ -67,6 +67,28 @@ pub const HANDLERS: &[Handler] = &[
         timeout: Duration::from_secs(30),
         every: Some(Duration::from_mins(1)),
         run: |app, job| Box::pin(forget_old_answers(app, job)),
+    },
+    Handler {
+        kind: "webhook.deliver",
+        // It counts its own; more are only for what goes wrong with us.
+        attempts: 100,
+        timeout: Duration::from_secs(25),
+        every: None,
+        run: |app, job| Box::pin(webhooks::deliver(app, job)),
+    },
+    Handler {
+        kind: "webhook_deliveries.forget",
+        attempts: 1,
+        timeout: Duration::from_secs(30),
+        every: Some(Duration::from_mins(10)),
+        run: |app, job| Box::pin(forget_deliveries(app, job)),
+    },
+    Handler {
+        kind: "changes.forget",
+        attempts: 1,
+        timeout: Duration::from_secs(30),
+        every: Some(Duration::from_mins(10)),
+        run: |app, job| Box::pin(forget_changes(app, job)),
     },
     Handler {
         kind: "subtask.run",
@@ -167,5 +189,15 @@ async fn look_at_calendars(app: App, _: Job) -> Result<Done, Failure> {
 
 async fn forget_old_answers(app: App, _: Job) -> Result<Done, Failure> {
     work::forget_old_answers(&app).await?;
+    Ok(Done::Finished)
+}
+
+async fn forget_deliveries(app: App, _: Job) -> Result<Done, Failure> {
+    webhooks::forget_deliveries(&app.db, app.now()).await?;
+    Ok(Done::Finished)
+}
+
+async fn forget_changes(app: App, _: Job) -> Result<Done, Failure> {
+    changes::forget(&app.db, app.now()).await?;
     Ok(Done::Finished)
 }

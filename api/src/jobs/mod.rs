@@ -28,6 +28,11 @@ pub use handlers::HANDLERS;
 pub use queries::release_deliveries;
 pub use worker::{Options, Worker};
 
+/// Lets the jobs of a lane wait for some seconds, longer with each time in a row.
+pub async fn pause_lane(app: &App, lane: &str) -> sqlx::Result<()> {
+    queries::pause_lane(&app.db, lane, Duration::ZERO).await
+}
+
 /// A kind of job and how it is done.
 pub struct Handler {
     /// As in `jobs.kind`, e.g. `webhook.deliver`.

@@ -39,7 +39,7 @@ pub async fn enqueue(
     .await
 }
 
-/// Claims up to `limit` due jobs for `lease`, a share of them for each organization after `after`.
+/// Claims up to `limit` due jobs for `lease`, a share of them for each organization after `after`, none of full lanes.
 pub async fn claim(
     db: &PgPool,
     kinds: &[String],
@@ -47,6 +47,7 @@ pub async fn claim(
     limit: i64,
     share: i64,
     lease: Duration,
+    full_lanes: &[String],
 ) -> sqlx::Result<Vec<Job>> {
     sqlx::query_as!(
         Job,
@@ -61,7 +62,7 @@ pub async fn claim(
                    SELECT organization_id, id FROM jobs
                    WHERE organization_id = t.organization_id AND died_at IS NULL AND available_at <= clock_timestamp()
                      AND kind = ANY ($1)
-                     AND lane <> ALL (ARRAY(SELECT lane FROM job_lanes WHERE paused_until > clock_timestamp()))
+                     AND lane <> ALL ($6 || ARRAY(SELECT lane FROM job_lanes WHERE paused_until > clock_timestamp()))
                    ORDER BY available_at, id LIMIT $4 FOR UPDATE SKIP LOCKED) j
                LIMIT $3
            )
@@ -73,7 +74,8 @@ pub async fn claim(
         after,
         limit,
         share,
-        lease.as_secs_f64()
+        lease.as_secs_f64(),
+        full_lanes
     )
     .fetch_all(db)
     .await
@@ -243,11 +245,14 @@ pub async fn is_at_home(db: &PgPool) -> sqlx::Result<bool> {
         .await
 }
 
-/// Deliver from here on.
+/// Deliver from here on. The change feed begins anew: the numbers of the original's transactions mean nothing here.
 pub async fn release_deliveries(db: &PgPool) -> sqlx::Result<()> {
-    sqlx::query!("UPDATE deliveries SET home = database_home()")
-        .execute(db)
-        .await?;
+    sqlx::query!(
+        "WITH moved AS (UPDATE deliveries SET home = database_home() WHERE home <> database_home() RETURNING home)
+         DELETE FROM changes WHERE EXISTS (SELECT FROM moved)"
+    )
+    .execute(db)
+    .await?;
     Ok(())
 }
 

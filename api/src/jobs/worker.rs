@@ -26,6 +26,8 @@ const POLL: Duration = Duration::from_secs(1);
 /// After trouble with the database.
 const PAUSE: Duration = Duration::from_secs(1);
 const MEASURE_EVERY: Duration = Duration::from_secs(10);
+/// One lane gets no more places while it has this part of them.
+const LANE_SHARE: usize = 8;
 /// Finished jobs that leave the queue together.
 const BATCH: usize = 512;
 
@@ -183,8 +185,8 @@ impl Worker {
         let limit = places.len();
         let share = limit.div_ceil(4);
         let (rows, share) = (i64::try_from(limit).ok()?, i64::try_from(share).ok()?);
-        let claimed =
-            queries::claim(&self.app.db, kinds, *after, rows, share, self.options.lease).await;
+        let (lease, full) = (self.options.lease, self.full_lanes());
+        let claimed = queries::claim(&self.app.db, kinds, *after, rows, share, lease, &full).await;
         let claimed = claimed
             .inspect_err(|error| tracing::warn!(%error, "no job can be claimed; trying again"))
             .ok()?;
@@ -207,7 +209,7 @@ impl Worker {
             return;
         };
         let lost = CancellationToken::new();
-        let key = (job.id, job.fence);
+        let (key, job_lane) = ((job.id, job.fence), job.lane.clone());
         self.running().insert(key, (job.clone(), lost.clone()));
         let begun = Instant::now();
         let ended = attempt(&self.app, handler, &job, &lost).await;
@@ -232,7 +234,23 @@ impl Worker {
         if let Err(error) = given_back {
             tracing::warn!(%error, "a job stays leased until its lease ends");
         }
+        let was_full = self.full_lanes().contains(&job_lane);
         self.running().remove(&key);
+        if was_full {
+            self.woken.notify_one();
+        }
+    }
+
+    /// Lanes that have their share of the places: a provider or an endpoint that hangs must leave some to the others.
+    fn full_lanes(&self) -> Vec<String> {
+        let mut counts: HashMap<&str, usize> = HashMap::new();
+        let running = self.running();
+        for (job, _) in running.values().filter(|(job, _)| !job.lane.is_empty()) {
+            *counts.entry(&job.lane).or_default() += 1;
+        }
+        let most = self.options.concurrency.div_ceil(LANE_SHARE);
+        counts.retain(|_, count| *count >= most);
+        counts.into_keys().map(str::to_owned).collect()
     }
 
     /// Leases are extended three times before they would end; who has lost one is told to stop.

@@ -57,6 +57,7 @@ pub static KINDS: &[&Kind] = &[
     &LAST_OWNER,
     &CONCURRENT_CHANGE,
     &IDEMPOTENCY_IN_FLIGHT,
+    &SYNC_TOKEN_EXPIRED,
     &PRECONDITION_FAILED,
     &PAYLOAD_TOO_LARGE,
     &UNSUPPORTED_MEDIA_TYPE,
@@ -239,6 +240,14 @@ pub static IDEMPOTENCY_IN_FLIGHT: Kind = Kind {
     title: "Request in flight",
     meaning: "The first request with this idempotency key is still running.",
     remedy: "Wait a moment and try again: the answer will be replayed.",
+};
+
+pub static SYNC_TOKEN_EXPIRED: Kind = Kind {
+    status: 410,
+    code: "sync_token_expired",
+    title: "Sync token expired",
+    meaning: "The sync token is too old, of another organization or database, or no token at all.",
+    remedy: "Start over: take a token with `from=now`, read the lists, then ask with the token.",
 };
 
 pub static PRECONDITION_FAILED: Kind = Kind {

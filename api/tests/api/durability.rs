@@ -85,7 +85,7 @@ fn spawn(database_url: &str, address: &str) -> Child {
 }
 
 /// Below the ports that outgoing connections take, so that it stays free through a restart.
-fn free_address() -> String {
+pub fn free_address() -> String {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let begin = 10_000 + u16::try_from(std::process::id() % 900).unwrap() * 20;
     loop {
@@ -96,7 +96,7 @@ fn free_address() -> String {
     }
 }
 
-fn application_url(pool: &PgPool) -> String {
+pub fn application_url(pool: &PgPool) -> String {
     let options = pool.connect_options();
     let (host, port, database) = (
         options.get_host(),

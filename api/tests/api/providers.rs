@@ -61,7 +61,9 @@ pub async fn counts(sandbox: &Sandbox) -> Value {
 async fn serve(sidecar: anyhow::Result<Sidecar>) -> Option<String> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let settings = testing::settings(&[&format!("--mcp-tokens={SERVICE_TOKEN}")]).unwrap();
+    let token = format!("--mcp-tokens={SERVICE_TOKEN}");
+    // 600 calls a minute are the default: ten thousand jobs would wait for a quarter of an hour.
+    let settings = testing::settings(&[&token, "--rate-limit=1000000"]).unwrap();
     let service = sidecar.unwrap().build(&settings).unwrap();
     let router = service.router(&settings).unwrap();
     tokio::spawn(axum::serve(listener, router).into_future());

@@ -40,6 +40,8 @@ pub struct Scene {
     subtask_id: Uuid,
     /// Of a playbook and of an agent.
     own_name: String,
+    endpoint_id: Uuid,
+    delivery_id: Uuid,
 }
 
 impl Scene {
@@ -122,6 +124,7 @@ impl Scene {
         let (playbook, agent) = (playbook(&own_name), agent(&own_name));
         owner.post("/v1/playbooks", &playbook).await.expect(201);
         owner.post("/v1/agents", &agent).await.expect(201);
+        let (endpoint_id, delivery_id) = failed_delivery(app, organization_id).await;
         Self {
             city,
             organization_id,
@@ -147,6 +150,8 @@ impl Scene {
             orchestration_id,
             subtask_id,
             own_name,
+            endpoint_id,
+            delivery_id,
         }
     }
 
@@ -186,6 +191,8 @@ impl Scene {
             .replace("{subtask_id}", &self.subtask_id.to_string())
             .replace("{name}", &self.own_name)
             .replace("{agent_type}", &self.own_name)
+            .replace("{endpoint_id}", &self.endpoint_id.to_string())
+            .replace("{delivery_id}", &self.delivery_id.to_string())
             .replace("{rank}", "1")
             .replace("documents/content", "documents/content?name=plan.json")
     }
@@ -250,6 +257,9 @@ impl Scene {
             ("POST", route) if route.ends_with("/calendar/accept") => json!({}),
             ("POST", route) if route.ends_with("/reschedule") => {
                 json!({"local_start": "2027-06-26T18:00:00"})
+            }
+            ("POST", "/v1/webhook-endpoints") => {
+                json!({"url": "https://example.com/hooks", "event_types": ["api_key.revoked"]})
             }
             ("POST", route) if route.ends_with("/book") => json!({}),
             ("POST", route) if route.ends_with("/bookings") => {
@@ -369,6 +379,25 @@ async fn connected(app: &TestApp, organization_id: Uuid) {
     .execute(&app.app.db)
     .await
     .unwrap();
+}
+
+/// An endpoint of which nothing is told, and a message that was given up; no request makes one.
+async fn failed_delivery(app: &TestApp, organization_id: Uuid) -> (Uuid, Uuid) {
+    let (endpoint_id, delivery_id) = (app.app.new_id(), app.app.new_id());
+    sqlx::query(
+        "WITH endpoint AS (
+             INSERT INTO webhook_endpoints (organization_id, id, url, event_types, secret, created_at, updated_at)
+             VALUES ($1, $2, 'https://example.com/hooks', '{organization.created}', 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw', now(), now()))
+         INSERT INTO webhook_deliveries (organization_id, id, endpoint_id, entry_id, event_type, status, created_at, ended_at)
+         SELECT $1, $3, $2, id, action, 'FAILED', now(), now() FROM audit_entries WHERE organization_id = $1 LIMIT 1",
+    )
+    .bind(organization_id)
+    .bind(endpoint_id)
+    .bind(delivery_id)
+    .execute(&app.app.db)
+    .await
+    .unwrap();
+    (endpoint_id, delivery_id)
 }
 
 /// A venue for 100 in some city: 1,000.00 EUR and 100.00 EUR an hour, no tax, no set-up time.

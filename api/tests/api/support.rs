@@ -21,6 +21,7 @@ use event_planner_api::{
     members::{self, NewMember},
     orchestrations::Orchestrations,
     organizations::{self, NewTenant},
+    outbound::{Outbound, Rules},
     rate_limit::RateLimiter,
     sidecars::Sidecars,
     state::{App, Clock, Delivery, Ids, PaymentSettings, Settings, State},
@@ -179,6 +180,8 @@ impl TestApp {
                 ..PaymentSettings::default()
             },
             delivery: Delivery::default(),
+            // Receivers of tests listen here.
+            webhook_allowed_networks: vec!["127.0.0.1/32".parse().unwrap()],
         };
         change(&mut settings);
         let service_token = SERVICE_TOKEN.to_owned().into();
@@ -198,6 +201,7 @@ impl TestApp {
             db,
             clock: Clock::Fixed(clock.clone()),
             ids: Ids::default(),
+            outbound: Outbound::new(Rules::within(&settings.webhook_allowed_networks)).unwrap(),
             settings,
             metrics,
             authenticator: Authenticator::new(Some(&service_token)),

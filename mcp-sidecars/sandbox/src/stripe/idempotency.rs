@@ -13,6 +13,8 @@ use super::{
 
 const LONGEST_KEY: usize = 255;
 const KEPT_SECONDS: i64 = 24 * 60 * 60;
+/// Keys between two looks for old ones.
+const TIDY_EVERY: usize = 256;
 
 /// How a request was answered whose work had begun, well or not.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -51,16 +53,22 @@ pub(super) fn key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     }
 }
 
+fn is_kept(record: &Record, request: &Record) -> bool {
+    record.at + KEPT_SECONDS > request.at
+}
+
 /// The answer given before to the same key, if there is one.
 pub(super) fn seen(
     ledger: &mut Ledger,
     key: &str,
     request: &Record,
 ) -> Result<Option<Record>, ApiError> {
-    ledger
-        .answered
-        .retain(|_, record| record.at + KEPT_SECONDS > request.at);
-    let Some(record) = ledger.answered.get(key) else {
+    // Now and then: to look at every key for each request makes ten thousand of them crawl.
+    if ledger.answered.len().is_multiple_of(TIDY_EVERY) {
+        ledger.answered.retain(|_, record| is_kept(record, request));
+    }
+    let kept = ledger.answered.get(key);
+    let Some(record) = kept.filter(|record| is_kept(record, request)) else {
         return Ok(None);
     };
     let what = if record.path != request.path {
