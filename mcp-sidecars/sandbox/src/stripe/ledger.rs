@@ -38,6 +38,15 @@ impl Ledger {
             .filter(move |value| text(value, "object") == object)
     }
 
+    /// Those whose id begins so, oldest first; others are not looked at.
+    pub(super) fn named<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a Value> {
+        let begin = prefix.to_owned();
+        let named = self.objects.range(begin..);
+        named
+            .take_while(move |(id, _)| id.starts_with(prefix))
+            .map(|(_, value)| value)
+    }
+
     /// What is done outside a request: a delivery that arrived.
     pub(super) fn edit(&mut self, id: &str, change: impl FnOnce(&mut Value)) {
         if let Some(value) = self.objects.get_mut(id) {
@@ -149,6 +158,11 @@ impl<'a> Work<'a> {
         let mut all: Vec<Value> = kept.chain(changed).cloned().collect();
         all.sort_by(|a, b| text(b, "id").cmp(text(a, "id")));
         all
+    }
+
+    /// As the ledger has them, before this work: those whose id begins so.
+    pub(super) fn before(&self, prefix: &str) -> Vec<Value> {
+        self.ledger.named(prefix).cloned().collect()
     }
 
     /// Writes down that something happened; it is told to the webhooks after the commit.

@@ -171,12 +171,12 @@ pub(super) fn expire(work: &mut Work, id: &str, _: &Params) -> Answer {
     Ok(end(work, session))
 }
 
-/// Ends the sessions whose time is over.
+/// Ends the sessions whose time is over, before anything else is done.
 pub(super) fn expire_due(work: &mut Work) {
     let now = work.now();
     let is_due =
         |session: &Value| text(session, "status") == "open" && int(session, "expires_at") <= now;
-    for session in work.of(OBJECT).into_iter().filter(is_due) {
+    for session in work.before("cs_").into_iter().filter(is_due) {
         end(work, session);
     }
 }

@@ -144,7 +144,7 @@ fn listeners(world: &World, ledger: &Ledger, kind: &str) -> Vec<(String, String)
             events.is_some_and(|events| events.iter().any(|event| event == "*" || event == kind));
         text(endpoint, "status") == "enabled" && is_wanted
     };
-    let made = ledger.of(OBJECT).filter(wants).map(|endpoint| {
+    let made = ledger.named("we_").filter(wants).map(|endpoint| {
         let secret = ledger
             .lines(&secret_of(text(endpoint, "id")))
             .first()
