@@ -1,6 +1,27 @@
 -- Made from a migrated database by the test `the_committed_schema_is_current`; read this first.
 -- To make it anew: UPDATE_EXPECT=1 cargo xtask test the_committed_schema_is_current
 
+TABLE agents (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    agent_type text NOT NULL,
+    description text NOT NULL,
+    url text NOT NULL,
+    token bytea,
+    tools text[] NOT NULL,
+    version bigint NOT NULL DEFAULT 1,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT agents_pkey PRIMARY KEY (organization_id, id),
+    CONSTRAINT agents_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(id),
+    CONSTRAINT agents_agent_type_check CHECK ((agent_type ~ '^[a-z][a-z0-9_-]{0,62}$'::text)),
+    CONSTRAINT agents_description_check CHECK ((length(description) <= 1000)),
+    CONSTRAINT agents_url_check CHECK (((length(url) >= 1) AND (length(url) <= 2000))),
+);
+CREATE UNIQUE INDEX agent_type_once ON public.agents USING btree (organization_id, agent_type);
+CREATE POLICY application ON agents TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON agents USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
 TABLE api_keys (
     organization_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -135,6 +156,48 @@ CREATE UNIQUE INDEX booking_caterer_slot_once_per_day ON public.bookings USING b
 CREATE POLICY application ON bookings TO event_planner_app USING (true) WITH CHECK (true);
 CREATE POLICY tenant ON bookings USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
 
+TABLE calendar_entries (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    event_id uuid NOT NULL,
+    status text NOT NULL,
+    is_wanted boolean NOT NULL,
+    generation integer NOT NULL DEFAULT 1,
+    hold_key text,
+    provider_event_id text,
+    etag text,
+    link text,
+    written jsonb,
+    intended jsonb,
+    drift jsonb,
+    overwrites boolean NOT NULL DEFAULT false,
+    error text,
+    asked bigint NOT NULL DEFAULT 1,
+    synced_at timestamp with time zone,
+    version bigint NOT NULL DEFAULT 1,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT calendar_entries_pkey PRIMARY KEY (organization_id, id),
+    CONSTRAINT calendar_entry_once UNIQUE (organization_id, event_id),
+    CONSTRAINT calendar_entry_event FOREIGN KEY (organization_id, event_id) REFERENCES events(organization_id, id),
+    CONSTRAINT calendar_entries_hold_key_check CHECK ((length(hold_key) <= 255)),
+    CONSTRAINT calendar_entries_status_check CHECK ((status = ANY (ARRAY['PENDING'::text, 'HELD'::text, 'UPDATED'::text, 'CANCELLED'::text, 'FAILED'::text, 'DRIFTED'::text]))),
+    CONSTRAINT calendar_entry_drift CHECK (((status = 'DRIFTED'::text) = (drift IS NOT NULL))),
+);
+CREATE UNIQUE INDEX calendar_entry_of_provider ON public.calendar_entries USING btree (organization_id, provider_event_id) WHERE (provider_event_id IS NOT NULL);
+CREATE POLICY application ON calendar_entries TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON calendar_entries USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+TABLE calendar_feeds (
+    organization_id uuid NOT NULL,
+    sync_token text NOT NULL,
+    read_at timestamp with time zone NOT NULL,
+    CONSTRAINT calendar_feeds_pkey PRIMARY KEY (organization_id),
+    CONSTRAINT calendar_feeds_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(id),
+);
+CREATE POLICY application ON calendar_feeds TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON calendar_feeds USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
 TABLE caterers (
     organization_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -215,6 +278,27 @@ TABLE changes (
 CREATE INDEX changes_age ON public.changes USING btree (changed_at);
 CREATE POLICY application ON changes TO event_planner_app USING (true) WITH CHECK (true);
 CREATE POLICY tenant ON changes USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+TABLE checklist_templates (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    key text NOT NULL,
+    name text NOT NULL,
+    description text NOT NULL DEFAULT ''::text,
+    items jsonb NOT NULL,
+    version bigint NOT NULL DEFAULT 1,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT checklist_templates_pkey PRIMARY KEY (organization_id, id),
+    CONSTRAINT checklist_template_once UNIQUE (organization_id, key),
+    CONSTRAINT checklist_templates_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(id),
+    CONSTRAINT checklist_templates_description_check CHECK ((length(description) <= 2000)),
+    CONSTRAINT checklist_templates_items_check CHECK ((jsonb_typeof(items) = 'array'::text)),
+    CONSTRAINT checklist_templates_key_check CHECK ((key ~ '^[a-z][a-z0-9_]{0,49}$'::text)),
+    CONSTRAINT checklist_templates_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
+);
+CREATE POLICY application ON checklist_templates TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON checklist_templates USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
 
 TABLE deliveries (
     is_only_row boolean NOT NULL DEFAULT true,
@@ -512,17 +596,146 @@ CREATE INDEX messages_unsettled ON public.messages USING btree (sent_at) WHERE (
 CREATE POLICY application ON messages TO event_planner_app USING (true) WITH CHECK (true);
 CREATE POLICY tenant ON messages USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
 
+TABLE orchestrations (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    event_id uuid,
+    is_booking_run boolean NOT NULL,
+    playbook text NOT NULL,
+    playbook_version bigint,
+    definition jsonb NOT NULL,
+    description text NOT NULL,
+    facts jsonb NOT NULL,
+    notes text[] NOT NULL,
+    priority text NOT NULL,
+    status text NOT NULL,
+    requested_by uuid,
+    estimated_duration_minutes integer NOT NULL,
+    estimated_tokens integer NOT NULL,
+    version bigint NOT NULL DEFAULT 1,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    started_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    CONSTRAINT orchestrations_pkey PRIMARY KEY (organization_id, id),
+    CONSTRAINT orchestration_event FOREIGN KEY (organization_id, event_id) REFERENCES events(organization_id, id) ON DELETE SET NULL (event_id),
+    CONSTRAINT orchestrations_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(id),
+    CONSTRAINT orchestrations_definition_check CHECK ((jsonb_typeof(definition) = 'object'::text)),
+    CONSTRAINT orchestrations_description_check CHECK (((length(description) >= 1) AND (length(description) <= 2000))),
+    CONSTRAINT orchestrations_estimated_duration_minutes_check CHECK ((estimated_duration_minutes >= 0)),
+    CONSTRAINT orchestrations_estimated_tokens_check CHECK ((estimated_tokens >= 0)),
+    CONSTRAINT orchestrations_facts_check CHECK ((jsonb_typeof(facts) = 'object'::text)),
+    CONSTRAINT orchestrations_playbook_check CHECK (((length(playbook) >= 1) AND (length(playbook) <= 63))),
+    CONSTRAINT orchestrations_priority_check CHECK ((priority = ANY (ARRAY['LOW'::text, 'NORMAL'::text, 'HIGH'::text]))),
+    CONSTRAINT orchestrations_status_check CHECK ((status = ANY (ARRAY['QUEUED'::text, 'RUNNING'::text, 'WAITING'::text, 'SUCCEEDED'::text, 'FAILED'::text, 'CANCELLING'::text, 'CANCELLED'::text, 'COMPENSATION_FAILED'::text]))),
+);
+CREATE INDEX orchestrations_event ON public.orchestrations USING btree (organization_id, event_id) WHERE (event_id IS NOT NULL);
+CREATE UNIQUE INDEX orchestration_booking_run_once ON public.orchestrations USING btree (organization_id, event_id) WHERE (is_booking_run AND (status <> ALL (ARRAY['CANCELLING'::text, 'CANCELLED'::text, 'COMPENSATION_FAILED'::text])));
+CREATE POLICY application ON orchestrations TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON orchestrations USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
 TABLE organizations (
     id uuid NOT NULL,
     name text NOT NULL,
     version bigint NOT NULL DEFAULT 1,
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
+    default_deposit_rate_bps integer NOT NULL DEFAULT 2000,
+    booking_run text NOT NULL DEFAULT 'AUTO'::text,
     CONSTRAINT organizations_pkey PRIMARY KEY (id),
+    CONSTRAINT organizations_booking_run_check CHECK ((booking_run = ANY (ARRAY['AUTO'::text, 'ON'::text, 'OFF'::text]))),
+    CONSTRAINT organizations_default_deposit_rate_bps_check CHECK (((default_deposit_rate_bps >= 1) AND (default_deposit_rate_bps <= 10000))),
     CONSTRAINT organizations_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
 );
 CREATE POLICY application ON organizations TO event_planner_app USING (true) WITH CHECK (true);
 CREATE POLICY tenant ON organizations USING ((id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+TABLE payment_refunds (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    payment_request_id uuid NOT NULL,
+    amount bigint NOT NULL,
+    reason text NOT NULL,
+    note text NOT NULL DEFAULT ''::text,
+    status text NOT NULL,
+    refund_id text,
+    idempotency_key text,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT payment_refunds_pkey PRIMARY KEY (organization_id, id),
+    CONSTRAINT payment_refund_once UNIQUE (organization_id, idempotency_key),
+    CONSTRAINT payment_refund_request FOREIGN KEY (organization_id, payment_request_id) REFERENCES payment_requests(organization_id, id),
+    CONSTRAINT payment_refunds_amount_check CHECK ((amount > 0)),
+    CONSTRAINT payment_refunds_idempotency_key_check CHECK (((length(idempotency_key) >= 1) AND (length(idempotency_key) <= 200))),
+    CONSTRAINT payment_refunds_note_check CHECK ((length(note) <= 200)),
+    CONSTRAINT payment_refunds_reason_check CHECK ((reason = ANY (ARRAY['REQUESTED'::text, 'HOLD_LOST'::text, 'BOOKING_CANCELLED'::text, 'PAYMENT_CANCELLED'::text]))),
+    CONSTRAINT payment_refunds_status_check CHECK ((status = ANY (ARRAY['PENDING'::text, 'SUCCEEDED'::text, 'FAILED'::text]))),
+);
+CREATE INDEX payment_refunds_request ON public.payment_refunds USING btree (organization_id, payment_request_id);
+CREATE POLICY application ON payment_refunds TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON payment_refunds USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+TABLE payment_requests (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    event_id uuid NOT NULL,
+    kind text NOT NULL,
+    amount bigint NOT NULL,
+    currency text NOT NULL,
+    status text NOT NULL,
+    is_processing boolean NOT NULL DEFAULT false,
+    has_failed boolean NOT NULL DEFAULT false,
+    has_expired boolean NOT NULL DEFAULT false,
+    is_cancelled boolean NOT NULL DEFAULT false,
+    paid_amount bigint NOT NULL DEFAULT 0,
+    refunded_amount bigint NOT NULL DEFAULT 0,
+    dispute text,
+    disputed_amount bigint NOT NULL DEFAULT 0,
+    session_id text,
+    url text,
+    expires_at timestamp with time zone NOT NULL,
+    intent_id text,
+    cancel_requested_at timestamp with time zone,
+    refusal text,
+    failure text,
+    idempotency_key text,
+    paid_at timestamp with time zone,
+    version bigint NOT NULL DEFAULT 1,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT payment_requests_pkey PRIMARY KEY (organization_id, id),
+    CONSTRAINT payment_request_once UNIQUE (organization_id, idempotency_key),
+    CONSTRAINT payment_request_event FOREIGN KEY (organization_id, event_id) REFERENCES events(organization_id, id),
+    CONSTRAINT payment_request_paid_in_full CHECK (((paid_amount = 0) OR (paid_amount = amount))),
+    CONSTRAINT payment_request_refund_within CHECK (((refunded_amount >= 0) AND (refunded_amount <= paid_amount))),
+    CONSTRAINT payment_requests_amount_check CHECK ((amount > 0)),
+    CONSTRAINT payment_requests_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT payment_requests_dispute_check CHECK ((dispute = ANY (ARRAY['OPEN'::text, 'WON'::text, 'LOST'::text]))),
+    CONSTRAINT payment_requests_expires_at_check CHECK (isfinite(expires_at)),
+    CONSTRAINT payment_requests_failure_check CHECK ((length(failure) <= 500)),
+    CONSTRAINT payment_requests_idempotency_key_check CHECK (((length(idempotency_key) >= 1) AND (length(idempotency_key) <= 200))),
+    CONSTRAINT payment_requests_kind_check CHECK ((kind = ANY (ARRAY['DEPOSIT'::text, 'BALANCE'::text]))),
+    CONSTRAINT payment_requests_refusal_check CHECK ((refusal = ANY (ARRAY['HOLD_LOST'::text, 'BOOKING_CANCELLED'::text, 'PAYMENT_CANCELLED'::text]))),
+    CONSTRAINT payment_requests_status_check CHECK ((status = ANY (ARRAY['PENDING'::text, 'PROCESSING'::text, 'SUCCEEDED'::text, 'FAILED'::text, 'CANCELLED'::text, 'EXPIRED'::text, 'PARTIALLY_REFUNDED'::text, 'REFUNDED'::text, 'DISPUTED'::text]))),
+);
+CREATE INDEX payment_requests_event ON public.payment_requests USING btree (organization_id, event_id);
+CREATE INDEX payment_requests_intent ON public.payment_requests USING btree (intent_id);
+CREATE POLICY application ON payment_requests TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON payment_requests USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+TABLE payment_shares (
+    organization_id uuid NOT NULL,
+    payment_request_id uuid NOT NULL,
+    booking_id uuid NOT NULL,
+    amount bigint NOT NULL,
+    CONSTRAINT payment_shares_pkey PRIMARY KEY (organization_id, payment_request_id, booking_id),
+    CONSTRAINT payment_share_booking FOREIGN KEY (organization_id, booking_id) REFERENCES bookings(organization_id, id),
+    CONSTRAINT payment_share_request FOREIGN KEY (organization_id, payment_request_id) REFERENCES payment_requests(organization_id, id),
+    CONSTRAINT payment_shares_amount_check CHECK ((amount >= 0)),
+);
+CREATE INDEX payment_shares_booking ON public.payment_shares USING btree (organization_id, booking_id);
+CREATE POLICY application ON payment_shares TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON payment_shares USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
 
 TABLE payments (
     organization_id uuid NOT NULL,
@@ -535,16 +748,19 @@ TABLE payments (
     reference text NOT NULL DEFAULT ''::text,
     received_at timestamp with time zone NOT NULL,
     created_at timestamp with time zone NOT NULL,
+    payment_request_id uuid,
     CONSTRAINT payments_pkey PRIMARY KEY (organization_id, id),
     CONSTRAINT payment_booking FOREIGN KEY (organization_id, booking_id) REFERENCES bookings(organization_id, id),
+    CONSTRAINT payment_of_request FOREIGN KEY (organization_id, payment_request_id) REFERENCES payment_requests(organization_id, id),
     CONSTRAINT payments_amount_check CHECK ((amount > 0)),
     CONSTRAINT payments_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
     CONSTRAINT payments_kind_check CHECK ((kind = ANY (ARRAY['DEPOSIT'::text, 'BALANCE'::text, 'REFUND'::text]))),
-    CONSTRAINT payments_method_check CHECK ((method = ANY (ARRAY['BANK_TRANSFER'::text, 'CASH'::text, 'CARD'::text, 'OTHER'::text]))),
+    CONSTRAINT payments_method_check CHECK ((method = ANY (ARRAY['BANK_TRANSFER'::text, 'CASH'::text, 'CARD'::text, 'OTHER'::text, 'STRIPE'::text]))),
     CONSTRAINT payments_received_at_check CHECK (isfinite(received_at)),
     CONSTRAINT payments_reference_check CHECK ((length(reference) <= 200)),
 );
 CREATE INDEX payments_booking ON public.payments USING btree (organization_id, booking_id);
+CREATE INDEX payments_request ON public.payments USING btree (organization_id, payment_request_id) WHERE (payment_request_id IS NOT NULL);
 CREATE POLICY application ON payments TO event_planner_app USING (true) WITH CHECK (true);
 CREATE POLICY tenant ON payments USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
 
@@ -585,6 +801,34 @@ TABLE plans (
 );
 CREATE POLICY application ON plans TO event_planner_app USING (true) WITH CHECK (true);
 CREATE POLICY tenant ON plans USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+TABLE playbooks (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    name text NOT NULL,
+    definition jsonb NOT NULL,
+    version bigint NOT NULL DEFAULT 1,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT playbooks_pkey PRIMARY KEY (organization_id, id),
+    CONSTRAINT playbooks_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(id),
+    CONSTRAINT playbooks_definition_check CHECK ((jsonb_typeof(definition) = 'object'::text)),
+    CONSTRAINT playbooks_name_check CHECK ((name ~ '^[a-z][a-z0-9_-]{0,62}$'::text)),
+);
+CREATE UNIQUE INDEX playbook_name_once ON public.playbooks USING btree (organization_id, name);
+CREATE POLICY application ON playbooks TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON playbooks USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+TABLE received_events (
+    provider text NOT NULL,
+    external_id text NOT NULL,
+    payload jsonb NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    CONSTRAINT received_events_pkey PRIMARY KEY (provider, external_id),
+    CONSTRAINT received_events_external_id_check CHECK (((length(external_id) >= 1) AND (length(external_id) <= 200))),
+    CONSTRAINT received_events_provider_check CHECK (((length(provider) >= 1) AND (length(provider) <= 40))),
+);
+CREATE INDEX received_events_age ON public.received_events USING btree (received_at);
 
 TABLE reminders (
     organization_id uuid NOT NULL,
@@ -637,6 +881,71 @@ TABLE saved_queries (
 CREATE UNIQUE INDEX saved_query_name_once ON public.saved_queries USING btree (organization_id, lower(name));
 CREATE POLICY application ON saved_queries TO event_planner_app USING (true) WITH CHECK (true);
 CREATE POLICY tenant ON saved_queries USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+TABLE subtasks (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    orchestration_id uuid NOT NULL,
+    position smallint NOT NULL,
+    status text NOT NULL,
+    attempts integer NOT NULL DEFAULT 0,
+    is_uncertain boolean NOT NULL DEFAULT false,
+    approved_by uuid,
+    input jsonb,
+    output jsonb,
+    error text,
+    due_at timestamp with time zone,
+    started_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    changed_in bigint NOT NULL,
+    CONSTRAINT subtasks_pkey PRIMARY KEY (organization_id, id),
+    CONSTRAINT subtask_once_per_position UNIQUE (organization_id, orchestration_id, "position"),
+    CONSTRAINT subtask_orchestration FOREIGN KEY (organization_id, orchestration_id) REFERENCES orchestrations(organization_id, id) ON DELETE CASCADE,
+    CONSTRAINT subtasks_error_check CHECK ((length(error) <= 1000)),
+    CONSTRAINT subtasks_position_check CHECK ((("position" >= 0) AND ("position" <= 99))),
+    CONSTRAINT subtasks_status_check CHECK ((status = ANY (ARRAY['PENDING'::text, 'READY'::text, 'RUNNING'::text, 'WAITING_APPROVAL'::text, 'SUCCEEDED'::text, 'FAILED'::text, 'SKIPPED'::text, 'COMPENSATING'::text, 'COMPENSATED'::text, 'COMPENSATION_FAILED'::text]))),
+);
+CREATE POLICY application ON subtasks TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON subtasks USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
+TABLE tasks (
+    organization_id uuid NOT NULL,
+    id uuid NOT NULL,
+    event_id uuid NOT NULL,
+    title text NOT NULL,
+    description text NOT NULL DEFAULT ''::text,
+    status text NOT NULL DEFAULT 'OPEN'::text,
+    assignee_id uuid,
+    days_before integer,
+    due_time time without time zone,
+    due_at timestamp with time zone NOT NULL,
+    is_late boolean NOT NULL DEFAULT false,
+    checklist text,
+    checklist_item text,
+    completed_at timestamp with time zone,
+    version bigint NOT NULL DEFAULT 1,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT tasks_pkey PRIMARY KEY (organization_id, id),
+    CONSTRAINT task_once_per_checklist_item UNIQUE (organization_id, event_id, checklist, checklist_item),
+    CONSTRAINT task_assignee FOREIGN KEY (organization_id, assignee_id) REFERENCES members(organization_id, id) ON DELETE SET NULL (assignee_id),
+    CONSTRAINT task_event FOREIGN KEY (organization_id, event_id) REFERENCES events(organization_id, id) ON DELETE CASCADE,
+    CONSTRAINT task_checklist_with_item CHECK (((checklist IS NULL) = (checklist_item IS NULL))),
+    CONSTRAINT task_done_at_a_time CHECK (((status = 'DONE'::text) = (completed_at IS NOT NULL))),
+    CONSTRAINT task_due_day_with_time CHECK (((days_before IS NULL) = (due_time IS NULL))),
+    CONSTRAINT tasks_checklist_check CHECK (((length(checklist) >= 1) AND (length(checklist) <= 50))),
+    CONSTRAINT tasks_checklist_item_check CHECK (((length(checklist_item) >= 1) AND (length(checklist_item) <= 50))),
+    CONSTRAINT tasks_days_before_check CHECK (((days_before >= '-366'::integer) AND (days_before <= 3660))),
+    CONSTRAINT tasks_description_check CHECK ((length(description) <= 10000)),
+    CONSTRAINT tasks_due_at_check CHECK (isfinite(due_at)),
+    CONSTRAINT tasks_status_check CHECK ((status = ANY (ARRAY['OPEN'::text, 'DONE'::text, 'CANCELLED'::text]))),
+    CONSTRAINT tasks_title_check CHECK (((length(title) >= 1) AND (length(title) <= 200))),
+);
+CREATE INDEX tasks_assignee ON public.tasks USING btree (organization_id, assignee_id) WHERE (assignee_id IS NOT NULL);
+CREATE INDEX tasks_due ON public.tasks USING btree (organization_id, due_at, id);
+CREATE INDEX tasks_event ON public.tasks USING btree (organization_id, event_id, due_at, id);
+CREATE POLICY application ON tasks TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON tasks USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
 
 TABLE venues (
     organization_id uuid NOT NULL,
@@ -779,6 +1088,7 @@ FUNCTION database_home() RETURNS text;
 FUNCTION distance_km(latitude_a double precision, longitude_a double precision, latitude_b double precision, longitude_b double precision) RETURNS double precision;
 FUNCTION price(amount bigint, currency text) RETURNS price;
 FUNCTION protect_tenant_table(tenant_table regclass, tenant_column name DEFAULT 'organization_id'::name) RETURNS void;
+FUNCTION task_due(days_before integer, due_time time without time zone) RETURNS jsonb;
 FUNCTION uuid_beside(moment uuid) RETURNS uuid;
 VIEW reporting.bookings (id uuid,
     event_id uuid,
@@ -872,6 +1182,21 @@ VIEW reporting.messages (id uuid,
     retracted_at timestamp with time zone,
     created_at timestamp with time zone,
     updated_at timestamp with time zone);
+VIEW reporting.payment_requests (id uuid,
+    event_id uuid,
+    kind text,
+    status text,
+    currency text,
+    amount bigint,
+    asked numeric,
+    paid_amount bigint,
+    paid numeric,
+    refunded_amount bigint,
+    refunded numeric,
+    expires_at timestamp with time zone,
+    paid_at timestamp with time zone,
+    created_at timestamp with time zone,
+    updated_at timestamp with time zone);
 VIEW reporting.payments (id uuid,
     booking_id uuid,
     event_id uuid,
@@ -900,6 +1225,19 @@ VIEW reporting.plans (id uuid,
     city text,
     created_at timestamp with time zone,
     expires_at timestamp with time zone);
+VIEW reporting.tasks (id uuid,
+    event_id uuid,
+    title text,
+    status text,
+    assignee_id uuid,
+    days_before integer,
+    due_at timestamp with time zone,
+    is_late boolean,
+    checklist text,
+    checklist_item text,
+    completed_at timestamp with time zone,
+    created_at timestamp with time zone,
+    updated_at timestamp with time zone);
 VIEW reporting.venues (id uuid,
     external_id text,
     name text,

@@ -149,8 +149,17 @@ fn describe(method: &str, operation: &mut Operation) {
     if operation.request_body.is_some() {
         statuses.extend([413, 415]);
     }
-    let needs_setup =
-        |tag: &String| ["insights", "calendar", "integrations"].contains(&tag.as_str());
+    let needs_setup = |tag: &String| {
+        [
+            "insights",
+            "calendar",
+            "documents",
+            "integrations",
+            "messages",
+            "payments",
+        ]
+        .contains(&tag.as_str())
+    };
     if operation.tags.iter().flatten().any(needs_setup) {
         statuses.push(501);
     }

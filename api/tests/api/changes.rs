@@ -342,6 +342,7 @@ async fn old_changes_are_forgotten_only_when_no_token_needs_them(pool: PgPool) {
 async fn on_a_restored_copy_the_feed_begins_anew(pool: PgPool) {
     let app = TestApp::new(pool.clone()).await;
     create(&app.planner, "/v1/events", &event()).await;
+    settle(&app).await;
     queue::release_deliveries(&app.app.db).await.unwrap();
     assert!(
         !changes(&app.owner, "").await["items"]
@@ -361,6 +362,7 @@ async fn on_a_restored_copy_the_feed_begins_anew(pool: PgPool) {
     queue::release_deliveries(&app.app.db).await.unwrap();
     assert_eq!(changes(&app.owner, "").await["items"], json!([]));
     create(&app.planner, "/v1/events", &event()).await;
+    settle(&app).await;
     assert_eq!(
         summary(changes(&app.owner, "").await["items"].as_array().unwrap()),
         ["event CREATED"]
