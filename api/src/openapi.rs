@@ -66,6 +66,10 @@ pub fn document() -> openapi::OpenApi {
             .description(Some("An API key, `epk_…`."))
             .build();
         components.add_security_scheme("api_key", SecurityScheme::Http(bearer));
+        // What an answer adds to it must not break the schema of what comes in.
+        if let Some(RefOr::T(Schema::Object(playbook))) = components.schemas.get_mut("Definition") {
+            playbook.additional_properties = None;
+        }
     }
     for item in document.paths.paths.values_mut() {
         let methods = [
@@ -160,6 +164,10 @@ fn describe(method: &str, operation: &mut Operation) {
         ]
         .contains(&tag.as_str())
     };
+    // A document that has no file yet.
+    if id == "get_document_content" {
+        statuses.push(409);
+    }
     if operation.tags.iter().flatten().any(needs_setup) {
         statuses.push(501);
     }

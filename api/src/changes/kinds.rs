@@ -6,6 +6,7 @@ use crate::access::{Person, Role, Scope};
 /// What became of the thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
+#[schema(as = ChangeAction)]
 pub enum Change {
     Created,
     Updated,

@@ -186,7 +186,7 @@ impl Scene {
             .replace("{message_id}", &self.message_id.to_string())
             .replace("{template_id}", &self.template_id.to_string())
             .replace("{reminder_id}", &self.reminder_id.to_string())
-            .replace("{provider}", "google")
+            .replace("{provider}", "linear")
             .replace("{orchestration_id}", &self.orchestration_id.to_string())
             .replace("{subtask_id}", &self.subtask_id.to_string())
             .replace("{name}", &self.own_name)
@@ -372,7 +372,7 @@ async fn connected(app: &TestApp, organization_id: Uuid) {
     sqlx::query(
         "INSERT INTO integrations (organization_id, id, provider, account_id, account_name, scopes, key_id, access_token,
              created_at, updated_at)
-         VALUES ($1, $2, 'google', 'a', 'a@example.com', '{}', 'k', '', now(), now()) ON CONFLICT DO NOTHING",
+         VALUES ($1, $2, 'linear', 'a', 'a@example.com', '{}', 'k', '', now(), now()) ON CONFLICT DO NOTHING",
     )
     .bind(organization_id)
     .bind(id)
