@@ -51,6 +51,10 @@ impl Scene {
     }
 
     /// In the organization of an owner; in a city of its own, so that scenes do not meet.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one of everything that a route names"
+    )]
     pub async fn for_client(app: &TestApp, owner: &Client, name: &str) -> Self {
         let mut bytes = [0; 6];
         getrandom::fill(&mut bytes).unwrap();
