@@ -37,7 +37,7 @@ async fn work(app: &TestApp) {
     running.await.unwrap();
 }
 
-/// The scene's entry is of no use with a provider, and the run of its booking writes there, too.
+/// The scene's entry is of no use with a provider, and runs of bookings write there, too.
 async fn forget_the_scenes(app: &TestApp) {
     let forget =
         "WITH steps AS (DELETE FROM jobs WHERE kind = 'subtask.run') DELETE FROM calendar_entries";
