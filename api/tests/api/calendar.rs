@@ -39,9 +39,13 @@ async fn work(app: &TestApp) {
 
 /// The scene's entry is of no use with a provider, and runs of bookings write there, too.
 async fn forget_the_scenes(app: &TestApp) {
-    let forget =
-        "WITH steps AS (DELETE FROM jobs WHERE kind = 'subtask.run') DELETE FROM calendar_entries";
-    sqlx::query(forget).execute(&app.app.db).await.unwrap();
+    for forget in [
+        "DELETE FROM jobs WHERE kind = 'subtask.run'",
+        "UPDATE organizations SET booking_run = 'OFF'",
+        "DELETE FROM calendar_entries",
+    ] {
+        sqlx::query(forget).execute(&app.app.db).await.unwrap();
+    }
 }
 
 /// Looks at the calendar as every few minutes.
