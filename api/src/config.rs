@@ -301,6 +301,13 @@ fn secret(
     Ok(Some(text.trim_end().into()))
 }
 
+/// The words of a secret that holds several, between white space or commas.
+pub fn words(secret: &SecretString) -> impl Iterator<Item = &str> {
+    let separates = |letter: char| letter == ',' || letter.is_whitespace();
+    let words = secret.expose_secret().split(separates);
+    words.filter(|word| !word.is_empty())
+}
+
 fn seconds(text: &str) -> Result<Duration, std::num::ParseIntError> {
     text.parse().map(Duration::from_secs)
 }

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 /// Messages and documents.
 #[derive(Debug, Clone, Args)]
@@ -36,9 +36,7 @@ impl Delivery {
             self.twilio_callback_token.as_ref(),
             self.twilio_callback_token_file.as_ref(),
         )?;
-        let separates = |letter: char| letter == ',' || letter.is_whitespace();
-        let tokens = tokens.as_ref().map_or("", |tokens| tokens.expose_secret());
-        let tokens = tokens.split(separates).filter(|token| !token.is_empty());
+        let tokens = tokens.iter().flat_map(super::words);
         Ok(tokens.map(SecretString::from).collect())
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 /// Where the sidecars are; one that is not set is not used, and what needs it says so. Of a file with two tokens, while a new
 /// one takes the place of an old one, the first counts.
@@ -155,16 +155,16 @@ impl<'a> Place<'a> {
 
 /// The first of several tokens, between white space or commas: how a sidecar lists those that it takes, newest first.
 fn first_token(tokens: &SecretString) -> anyhow::Result<SecretString> {
-    let separates = |letter: char| letter == ',' || letter.is_whitespace();
-    let mut tokens = tokens.expose_secret().split(separates);
-    let first = tokens.find(|token| !token.is_empty());
-    first
+    super::words(tokens)
+        .next()
         .map(SecretString::from)
         .context("a sidecar's token (or its file) holds no token")
 }
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret;
+
     use super::*;
 
     #[test]

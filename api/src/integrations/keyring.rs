@@ -11,6 +11,8 @@ use chacha20poly1305::{
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
+use crate::config;
+
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
 
@@ -41,9 +43,7 @@ impl KeyRing {
     /// # Errors
     /// No key, a key that is not of this form, an id that comes twice.
     pub fn parse(text: &SecretString) -> anyhow::Result<Self> {
-        let separates = |letter: char| letter == ',' || letter.is_whitespace();
-        let words = text.expose_secret().split(separates);
-        let keys = words.filter(|word| !word.is_empty()).map(Key::parse);
+        let keys = config::words(text).map(Key::parse);
         let keys: Vec<Key> = keys.collect::<anyhow::Result<_>>()?;
         ensure!(!keys.is_empty(), "INTEGRATIONS_KEYS holds no key");
         for (index, key) in keys.iter().enumerate() {
