@@ -144,13 +144,12 @@ async fn round(app: &App, errand: &Errand, entry: &CalendarEntry) -> Result<Reco
         });
     };
     let stands = outside.showing();
+    // Whole days and the like show nothing that we could have written.
     let is_ours = entry.etag.as_ref() == Some(&outside.etag)
-        || [
-            entry.shows.as_deref(),
-            entry.intended.as_deref(),
-            Some(&showing),
-        ]
-        .contains(&stands.as_ref());
+        || stands.as_ref().is_some_and(|stands| {
+            let ours = [entry.shows.as_deref(), entry.intended.as_deref()];
+            ours.contains(&Some(stands)) || *stands == showing
+        });
     if !is_ours && !entry.overwrites {
         return Ok(Recorded {
             status: CalendarStatus::Drifted,

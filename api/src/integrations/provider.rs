@@ -65,6 +65,7 @@ impl Provider {
                 "channels:read",
                 "chat:write",
                 "files:write",
+                "groups:read",
                 "reactions:write",
                 "users:read",
             ],

@@ -39,7 +39,15 @@ pub async fn enqueue(
     .await
 }
 
-/// Claims up to `limit` due jobs for `lease`, a share of them for each organization after `after`, none of full lanes.
+/// How many jobs of which lanes a worker has running, and how many it may have of one.
+pub struct Lanes {
+    pub names: Vec<String>,
+    pub counts: Vec<i64>,
+    pub most: i64,
+}
+
+/// Claims up to `limit` due jobs for `lease`, a share of them for each organization after `after`, and of a lane no more than
+/// it has room for.
 pub async fn claim(
     db: &PgPool,
     kinds: &[String],
@@ -47,7 +55,7 @@ pub async fn claim(
     limit: i64,
     share: i64,
     lease: Duration,
-    full_lanes: &[String],
+    lanes: &Lanes,
 ) -> sqlx::Result<Vec<Job>> {
     sqlx::query_as!(
         Job,
@@ -57,25 +65,35 @@ pub async fn claim(
                SELECT (SELECT organization_id FROM jobs WHERE died_at IS NULL AND organization_id > t.organization_id
                        ORDER BY organization_id LIMIT 1)
                FROM tenants t WHERE t.organization_id IS NOT NULL
+           ), busy AS (
+               SELECT lane, running FROM UNNEST($6::text[], $7::bigint[]) AS busy (lane, running)
            ), due AS (
-               SELECT j.organization_id, j.id FROM tenants t CROSS JOIN LATERAL (
-                   SELECT organization_id, id FROM jobs
+               SELECT j.organization_id, j.id, j.lane, j.available_at FROM tenants t CROSS JOIN LATERAL (
+                   SELECT organization_id, id, lane, available_at FROM jobs
                    WHERE organization_id = t.organization_id AND died_at IS NULL AND available_at <= clock_timestamp()
                      AND kind = ANY ($1)
-                     AND lane <> ALL ($6 || ARRAY(SELECT lane FROM job_lanes WHERE paused_until > clock_timestamp()))
+                     AND lane <> ALL (ARRAY(SELECT lane FROM busy WHERE running >= $8
+                                            UNION ALL SELECT lane FROM job_lanes WHERE paused_until > clock_timestamp()))
                    ORDER BY available_at, id LIMIT $4 FOR UPDATE SKIP LOCKED) j
                LIMIT $3
+           ), queued AS (
+               SELECT organization_id, id, lane, row_number() OVER (PARTITION BY lane ORDER BY available_at, id) AS place FROM due
+           ), fitting AS (
+               SELECT organization_id, id FROM queued LEFT JOIN busy USING (lane)
+               WHERE lane = '' OR place <= $8 - COALESCE(running, 0)
            )
            UPDATE jobs SET fence = fence + 1, attempts = attempts + 1,
                   available_at = clock_timestamp() + make_interval(secs => $5)
-           FROM due WHERE jobs.organization_id = due.organization_id AND jobs.id = due.id
+           FROM fitting WHERE jobs.organization_id = fitting.organization_id AND jobs.id = fitting.id
            RETURNING jobs.organization_id, jobs.id, kind, payload, lane, attempts, fence, request_id"#,
         kinds,
         after,
         limit,
         share,
         lease.as_secs_f64(),
-        full_lanes
+        &lanes.names,
+        &lanes.counts,
+        lanes.most
     )
     .fetch_all(db)
     .await
@@ -108,11 +126,14 @@ impl Claims {
     }
 }
 
-/// Takes finished jobs off the queue.
+/// Takes finished jobs off the queue. Rows are locked in one order, here and in `extend`, so that neither waits for the other.
 pub async fn finish(db: &PgPool, claims: &Claims) -> sqlx::Result<u64> {
     let gone = sqlx::query!(
-        "DELETE FROM jobs USING UNNEST($1::uuid[], $2::uuid[], $3::bigint[]) AS c (organization_id, id, fence)
-         WHERE jobs.organization_id = c.organization_id AND jobs.id = c.id AND jobs.fence = c.fence",
+        "WITH ours AS (
+             SELECT j.organization_id, j.id FROM jobs j
+             JOIN UNNEST($1::uuid[], $2::uuid[], $3::bigint[]) AS c (organization_id, id, fence) USING (organization_id, id, fence)
+             ORDER BY j.organization_id, j.id FOR UPDATE OF j)
+         DELETE FROM jobs USING ours WHERE jobs.organization_id = ours.organization_id AND jobs.id = ours.id",
         &claims.organization_ids,
         &claims.ids,
         &claims.fences
@@ -123,9 +144,12 @@ pub async fn finish(db: &PgPool, claims: &Claims) -> sqlx::Result<u64> {
 /// Keeps jobs that are being worked on for another `lease`; answers those that are still ours.
 pub async fn extend(db: &PgPool, claims: &Claims, lease: Duration) -> sqlx::Result<Vec<Uuid>> {
     sqlx::query_scalar!(
-        "UPDATE jobs SET available_at = clock_timestamp() + make_interval(secs => $4)
-         FROM UNNEST($1::uuid[], $2::uuid[], $3::bigint[]) AS c (organization_id, id, fence)
-         WHERE jobs.organization_id = c.organization_id AND jobs.id = c.id AND jobs.fence = c.fence
+        "WITH ours AS (
+             SELECT j.organization_id, j.id FROM jobs j
+             JOIN UNNEST($1::uuid[], $2::uuid[], $3::bigint[]) AS c (organization_id, id, fence) USING (organization_id, id, fence)
+             ORDER BY j.organization_id, j.id FOR UPDATE OF j)
+         UPDATE jobs SET available_at = clock_timestamp() + make_interval(secs => $4)
+         FROM ours WHERE jobs.organization_id = ours.organization_id AND jobs.id = ours.id
          RETURNING jobs.id",
         &claims.organization_ids,
         &claims.ids,
@@ -150,6 +174,7 @@ pub struct Again {
 }
 
 /// Gives a job back, for later or as a dead letter. Without an error it is housekeeping that was done and comes again.
+/// The claim ends here: an extension of its lease that is on its way finds it no more.
 pub async fn release(
     db: &PgPool,
     job: &Job,
@@ -157,7 +182,7 @@ pub async fn release(
     again: Again,
 ) -> sqlx::Result<bool> {
     let released = sqlx::query!(
-        "UPDATE jobs SET last_error = $4,
+        "UPDATE jobs SET last_error = $4, fence = fence + 1,
                 attempts = CASE WHEN $4::text IS NULL THEN 0 WHEN $7 THEN attempts ELSE attempts - 1 END,
                 available_at = clock_timestamp() + make_interval(secs => $5 + random() * $6),
                 died_at = CASE WHEN $8 THEN clock_timestamp() END

@@ -11,6 +11,8 @@ use crate::state::App;
 /// Retries wait a random time up to this, doubled with each attempt (full jitter).
 const FIRST_SPREAD: Duration = Duration::from_secs(2);
 const LONGEST_SPREAD: Duration = Duration::from_hours(1);
+/// A job without a lane that finds its provider away waits this long: nothing else keeps it from asking all the time.
+const NEXT_LOOK: Duration = Duration::from_secs(15);
 /// Longest text that is kept of an error, in characters.
 const LONGEST_ERROR: usize = 500;
 
@@ -38,8 +40,10 @@ pub(super) async fn give_back(
             return Ok(());
         }
         Failure::Away { error, after } => {
-            let after = after.unwrap_or_default();
-            if !job.lane.is_empty() {
+            let mut after = after.unwrap_or_default();
+            if job.lane.is_empty() {
+                after = after.max(handler.every.unwrap_or(NEXT_LOOK));
+            } else {
                 queries::pause_lane(&app.db, &job.lane, after).await?;
             }
             (
@@ -55,7 +59,7 @@ pub(super) async fn give_back(
         Failure::Retry { error, after } => {
             let again = Again {
                 after: after.unwrap_or_default(),
-                spread: spread(job.attempts),
+                spread: spread(job.attempts).min(handler.every.unwrap_or(LONGEST_SPREAD)),
                 counts: true,
                 dies: handler.every.is_none()
                     && u32::try_from(job.attempts).is_ok_and(|made| made >= handler.attempts),
@@ -64,7 +68,7 @@ pub(super) async fn give_back(
         }
         Failure::Fatal(error) => {
             let again = Again {
-                after: LONGEST_SPREAD,
+                after: handler.every.unwrap_or_default(),
                 spread: Duration::ZERO,
                 counts: true,
                 dies: handler.every.is_none(),

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::{
     Done, Failure, Handler, Job,
-    queries::{self, Claims},
+    queries::{self, Claims, Lanes},
     settle,
 };
 use crate::state::App;
@@ -26,7 +26,7 @@ const POLL: Duration = Duration::from_secs(1);
 /// After trouble with the database.
 const PAUSE: Duration = Duration::from_secs(1);
 const MEASURE_EVERY: Duration = Duration::from_secs(10);
-/// One lane gets no more places while it has this part of them.
+/// One lane has this part of the places at the most.
 const LANE_SHARE: usize = 8;
 /// Finished jobs that leave the queue together.
 const BATCH: usize = 512;
@@ -185,8 +185,8 @@ impl Worker {
         let limit = places.len();
         let share = limit.div_ceil(4);
         let (rows, share) = (i64::try_from(limit).ok()?, i64::try_from(share).ok()?);
-        let (lease, full) = (self.options.lease, self.full_lanes());
-        let claimed = queries::claim(&self.app.db, kinds, *after, rows, share, lease, &full).await;
+        let (lease, lanes) = (self.options.lease, self.lanes());
+        let claimed = queries::claim(&self.app.db, kinds, *after, rows, share, lease, &lanes).await;
         let claimed = claimed
             .inspect_err(|error| tracing::warn!(%error, "no job can be claimed; trying again"))
             .ok()?;
@@ -199,20 +199,35 @@ impl Worker {
         let found = claimed.len();
         for (job, place) in claimed.into_iter().zip(places) {
             let worker = Arc::clone(self);
-            jobs.spawn(async move { worker.work(job, place).await });
+            // It counts before the next look at the lanes.
+            let lost = worker.begin(&job);
+            jobs.spawn(async move { worker.work(job, lost, place).await });
         }
         Some(found > 0 || !was_from_start)
     }
 
-    async fn work(&self, job: Job, _place: OwnedSemaphorePermit) {
-        let Some(handler) = self.handlers.get(job.kind.as_str()).copied() else {
-            return;
-        };
+    fn begin(&self, job: &Job) -> CancellationToken {
         let lost = CancellationToken::new();
-        let (key, job_lane) = ((job.id, job.fence), job.lane.clone());
+        let key = (job.id, job.fence);
         self.running().insert(key, (job.clone(), lost.clone()));
+        lost
+    }
+
+    async fn work(&self, job: Job, lost: CancellationToken, _place: OwnedSemaphorePermit) {
+        let (key, lane) = ((job.id, job.fence), job.lane.clone());
+        if let Some(handler) = self.handlers.get(job.kind.as_str()) {
+            self.carry_out(handler, job, &lost).await;
+        }
+        let was_full = self.is_full(&lane);
+        self.running().remove(&key);
+        if was_full {
+            self.woken.notify_one();
+        }
+    }
+
+    async fn carry_out(&self, handler: &Handler, job: Job, lost: &CancellationToken) {
         let begun = Instant::now();
-        let ended = attempt(&self.app, handler, &job, &lost).await;
+        let ended = attempt(&self.app, handler, &job, lost).await;
         let metrics = &self.app.metrics.jobs;
         metrics
             .ended
@@ -234,23 +249,33 @@ impl Worker {
         if let Err(error) = given_back {
             tracing::warn!(%error, "a job stays leased until its lease ends");
         }
-        let was_full = self.full_lanes().contains(&job_lane);
-        self.running().remove(&key);
-        if was_full {
-            self.woken.notify_one();
-        }
     }
 
-    /// Lanes that have their share of the places: a provider or an endpoint that hangs must leave some to the others.
-    fn full_lanes(&self) -> Vec<String> {
-        let mut counts: HashMap<&str, usize> = HashMap::new();
+    /// Jobs of a lane wait for one that ends.
+    fn is_full(&self, lane: &str) -> bool {
         let running = self.running();
-        for (job, _) in running.values().filter(|(job, _)| !job.lane.is_empty()) {
-            *counts.entry(&job.lane).or_default() += 1;
+        let count = running.values().filter(|(job, _)| job.lane == lane).count();
+        !lane.is_empty() && count >= self.lane_share()
+    }
+
+    fn lane_share(&self) -> usize {
+        self.options.concurrency.div_ceil(LANE_SHARE)
+    }
+
+    /// What runs in the lanes: a provider or an endpoint that hangs must leave some places to the others.
+    fn lanes(&self) -> Lanes {
+        let mut counts: HashMap<String, i64> = HashMap::new();
+        for (job, _) in self.running().values() {
+            if !job.lane.is_empty() {
+                *counts.entry(job.lane.clone()).or_default() += 1;
+            }
         }
-        let most = self.options.concurrency.div_ceil(LANE_SHARE);
-        counts.retain(|_, count| *count >= most);
-        counts.into_keys().map(str::to_owned).collect()
+        let (names, counts) = counts.into_iter().unzip();
+        Lanes {
+            names,
+            counts,
+            most: i64::try_from(self.lane_share()).unwrap_or(i64::MAX),
+        }
     }
 
     /// Leases are extended three times before they would end; who has lost one is told to stop.
@@ -335,7 +360,12 @@ async fn finish(app: App, mut finished: mpsc::UnboundedReceiver<Job>) {
         for job in batch.drain(..) {
             claims.push(&job);
         }
-        match queries::finish(&app.db, &claims).await {
+        let mut gone = queries::finish(&app.db, &claims).await;
+        if gone.is_err() {
+            tokio::time::sleep(PAUSE).await;
+            gone = queries::finish(&app.db, &claims).await;
+        }
+        match gone {
             Ok(gone) if usize::try_from(gone).ok() == Some(claims.ids.len()) => {}
             Ok(gone) => tracing::warn!(
                 gone,

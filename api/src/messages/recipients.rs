@@ -95,7 +95,16 @@ fn is_channel(name: &str) -> bool {
     (1..=80).contains(&name.chars().count()) && name.chars().all(fits)
 }
 
-/// Without its `#`.
+/// Without its `#`. Names have small letters only, ids capital ones.
 fn plain(channel: &str) -> String {
-    channel.strip_prefix('#').unwrap_or(channel).to_owned()
+    let name = channel.strip_prefix('#').unwrap_or(channel);
+    let is_id = name.len() >= 9 && name.starts_with(['C', 'G', 'D']);
+    if is_id
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+    {
+        return name.to_owned();
+    }
+    name.to_lowercase()
 }

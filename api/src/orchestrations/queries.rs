@@ -211,15 +211,19 @@ pub async fn update_subtask(
     Ok(())
 }
 
-/// What a watcher has to know before it asks for more.
-pub async fn version(db: &PgPool, organization_id: Uuid, id: Uuid) -> sqlx::Result<i64> {
-    sqlx::query_scalar!(
-        "SELECT version FROM orchestrations WHERE organization_id = $1 AND id = $2",
+/// What a watcher has to know before it asks for more: the run's version and status.
+pub async fn progress(
+    db: &PgPool,
+    organization_id: Uuid,
+    id: Uuid,
+) -> sqlx::Result<(i64, RunStatus)> {
+    let run = sqlx::query!(
+        r#"SELECT version, status AS "status: RunStatus" FROM orchestrations WHERE organization_id = $1 AND id = $2"#,
         organization_id,
         id
-    )
-    .fetch_one(db)
-    .await
+    );
+    let run = run.fetch_one(db).await?;
+    Ok((run.version, run.status))
 }
 
 /// Whether the credential that a watcher came with is still good.

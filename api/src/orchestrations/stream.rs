@@ -5,7 +5,7 @@ use std::{convert::Infallible, sync::atomic::Ordering, time::Duration};
 
 use axum::{
     extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
     response::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
@@ -35,7 +35,8 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 #[utoipa::path(get, path = "/v1/orchestrations/{orchestration_id}/events", tag = "orchestrations",
     params(("orchestration_id" = Uuid, Path, description = "The run."),
         ("Last-Event-ID" = Option<i64>, Header, description = "The id of the last event that was received.")),
-    responses((status = 200, description = "The events.", body = String, content_type = "text/event-stream")))]
+    responses((status = 200, description = "The events.", body = String, content_type = "text/event-stream"),
+        (status = 204, description = "The run has ended and `Last-Event-ID` was its last: nothing more will come, and a browser stops asking.")))]
 pub async fn watch_orchestration(
     State(app): State<App>,
     access: Access<ReadEvents>,
@@ -43,7 +44,10 @@ pub async fn watch_orchestration(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let seen = last_event_id(&headers)?;
-    queries::version(&app.db, access.organization_id(), id).await?;
+    let (version, status) = queries::progress(&app.db, access.organization_id(), id).await?;
+    if version == seen && is_settled(status) {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
     let place = app.orchestrations.streams.clone().try_acquire_owned();
     let place = place.map_err(|_| {
         Problem::Unavailable("too many clients watch already; ask for the run instead".into())
@@ -94,8 +98,8 @@ impl Watch {
             if is_stopping || !self.may_watch().await {
                 return (Vec::new(), true);
             }
-            match queries::version(&self.app.db, organization_id, self.id).await {
-                Ok(version) if version != self.seen => return self.news().await,
+            match queries::progress(&self.app.db, organization_id, self.id).await {
+                Ok((version, _)) if version != self.seen => return self.news().await,
                 Ok(_) => {}
                 Err(_) => return (Vec::new(), true),
             }

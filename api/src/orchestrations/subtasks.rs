@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{Locked, Orchestration, RunStatus, SubtaskStatus};
 use crate::{
-    access::{Access, WriteBookings},
+    access::{Access, Role, WriteBookings},
     extract::{Path, Query, ValidateOnly},
     problem::{Problem, kinds},
     state::App,
@@ -36,7 +36,7 @@ pub async fn retry_subtask(
 }
 
 /// Leave a subtask out: one that failed, waits or has not begun. Where undoing it failed, this says that a person has
-/// seen to it.
+/// seen to it. What needs a role's approval is left out by that role only.
 #[utoipa::path(post, path = "/v1/orchestrations/{orchestration_id}/subtasks/{subtask_id}/skip", tag = "orchestrations",
     params(("orchestration_id" = Uuid, Path, description = "The run."),
         ("subtask_id" = Uuid, Path, description = "The subtask."), ValidateOnly),
@@ -47,13 +47,15 @@ pub async fn skip_subtask(
     Path((id, subtask_id)): Path<(Uuid, Uuid)>,
     Query(query): Query<ValidateOnly>,
 ) -> Result<Response, Problem> {
+    let role = access.person.role;
     let mut work = access.begin(&app).await?.rehearse(query.validate_only);
     let (mut locked, place) = find(&mut work, id, subtask_id).await?;
     let status = match locked.rows[place].status {
-        SubtaskStatus::Failed
-        | SubtaskStatus::Pending
-        | SubtaskStatus::Ready
-        | SubtaskStatus::WaitingApproval => SubtaskStatus::Skipped,
+        SubtaskStatus::Failed => SubtaskStatus::Skipped,
+        SubtaskStatus::Pending | SubtaskStatus::Ready | SubtaskStatus::WaitingApproval => {
+            may_decide(&locked, place, role)?;
+            SubtaskStatus::Skipped
+        }
         SubtaskStatus::CompensationFailed => SubtaskStatus::Compensated,
         status => return Err(refused(status, "be skipped")),
     };
@@ -84,15 +86,21 @@ pub async fn approve_subtask(
     if status != SubtaskStatus::WaitingApproval {
         return Err(refused(status, "be approved"));
     }
+    may_decide(&locked, place, role)?;
+    locked.change(place).approved_by = Some(member_id);
+    locked.again(&mut work, place).await?;
+    finish(work, locked, "subtask.approved", subtask_id).await
+}
+
+/// 403 unless the step's approval, if it needs one, is this role's to give.
+fn may_decide(locked: &Locked, place: usize, role: Role) -> Result<(), Problem> {
     if let Some(approval) = locked.step(place).approval
         && role < approval.role
     {
         let detail = format!("this step needs the approval of the role {}", approval.role);
         return Err(Problem::Forbidden(detail));
     }
-    locked.change(place).approved_by = Some(member_id);
-    locked.again(&mut work, place).await?;
-    finish(work, locked, "subtask.approved", subtask_id).await
+    Ok(())
 }
 
 async fn find(work: &mut Work, id: Uuid, subtask_id: Uuid) -> Result<(Locked, usize), Problem> {

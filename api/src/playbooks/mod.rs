@@ -36,6 +36,8 @@ pub use shipped::SHIPPED;
 
 /// Playbooks of an organization that a description is compared with.
 const MOST_COMPARED: i64 = 500;
+/// Of a playbook's YAML, aliases written out: more than its rules leave room for.
+const MOST_NODES: usize = 10_000;
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -263,9 +265,10 @@ pub fn read(value: Value) -> Result<Definition, Problem> {
     Ok(definition)
 }
 
-/// YAML 1.2 as JSON; a name twice in one mapping is an error, and aliases cannot make it explode.
+/// YAML 1.2 as JSON; a name twice in one mapping is an error, and aliases cannot make it explode: what they stand for counts.
 pub(crate) fn from_yaml(bytes: &[u8]) -> Result<Value, String> {
-    let options = serde_saphyr::options! { with_snippet: false };
+    let budget = serde_saphyr::budget! { max_nodes: MOST_NODES, max_events: 2 * MOST_NODES };
+    let options = serde_saphyr::options! { with_snippet: false, budget: budget };
     let Unique(value) = serde_saphyr::from_slice_with_options(bytes, options)
         .map_err(|error| error.to_string().chars().take(300).collect::<String>())?;
     Ok(value)

@@ -4,6 +4,9 @@
 
 use serde_json::{Map, Value};
 
+/// Most bytes that references bring into a step's inputs, in all.
+const LARGEST: usize = 1024 * 1024;
+
 /// What a text is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
@@ -21,25 +24,9 @@ pub struct Reference {
 /// The inputs with each reference replaced by what `context` has there.
 ///
 /// # Errors
-/// Names the first reference that has no value.
+/// Names the first reference that has no value, or that makes the whole larger than 1 MiB.
 pub fn resolve(inputs: &Map<String, Value>, context: &Value) -> Result<Map<String, Value>, String> {
-    let resolved = inputs
-        .iter()
-        .map(|(name, value)| Ok((name.clone(), resolve_value(value, context)?)));
-    resolved.collect()
-}
-
-fn resolve_value(value: &Value, context: &Value) -> Result<Value, String> {
-    match value {
-        Value::String(text) => resolve_text(text, context),
-        Value::Array(items) => items
-            .iter()
-            .map(|item| resolve_value(item, context))
-            .collect::<Result<_, _>>()
-            .map(Value::Array),
-        Value::Object(fields) => resolve(fields, context).map(Value::Object),
-        other => Ok(other.clone()),
-    }
+    Resolver::new(context).object(inputs)
 }
 
 /// One text with its references replaced.
@@ -47,22 +34,83 @@ fn resolve_value(value: &Value, context: &Value) -> Result<Value, String> {
 /// # Errors
 /// As [`resolve`].
 pub fn resolve_text(text: &str, context: &Value) -> Result<Value, String> {
-    let parts = parse(text)?;
-    if let [Part::Reference(reference)] = parts.as_slice() {
-        return reference.value(context);
+    Resolver::new(context).text(text)
+}
+
+struct Resolver<'a> {
+    context: &'a Value,
+    /// Bytes that may still be put in: a few lines can name a large output very often.
+    room: usize,
+}
+
+impl<'a> Resolver<'a> {
+    fn new(context: &'a Value) -> Self {
+        let room = LARGEST;
+        Self { context, room }
     }
-    let mut whole = String::new();
-    for part in &parts {
-        match part {
-            Part::Text(text) => whole.push_str(text),
-            Part::Reference(reference) => match reference.value(context)? {
-                Value::String(text) => whole.push_str(&text),
-                value @ (Value::Bool(_) | Value::Number(_)) => whole.push_str(&value.to_string()),
-                _ => return Err(format!("`{}` is no text", reference.path.join("."))),
-            },
+
+    fn object(&mut self, fields: &Map<String, Value>) -> Result<Map<String, Value>, String> {
+        let resolved = fields.iter();
+        resolved
+            .map(|(name, value)| Ok((name.clone(), self.value(value)?)))
+            .collect()
+    }
+
+    fn value(&mut self, value: &Value) -> Result<Value, String> {
+        match value {
+            Value::String(text) => self.text(text),
+            Value::Array(items) => {
+                let items = items.iter().map(|item| self.value(item));
+                items.collect::<Result<_, _>>().map(Value::Array)
+            }
+            Value::Object(fields) => self.object(fields).map(Value::Object),
+            other => Ok(other.clone()),
         }
     }
-    Ok(Value::String(whole))
+
+    fn text(&mut self, text: &str) -> Result<Value, String> {
+        let parts = parse(text)?;
+        if let [Part::Reference(reference)] = parts.as_slice() {
+            return self.take(reference);
+        }
+        let mut whole = String::new();
+        for part in &parts {
+            match part {
+                Part::Text(text) => whole.push_str(text),
+                Part::Reference(reference) => match self.take(reference)? {
+                    Value::String(text) => whole.push_str(&text),
+                    value @ (Value::Bool(_) | Value::Number(_)) => {
+                        whole.push_str(&value.to_string());
+                    }
+                    _ => return Err(format!("`{}` is no text", reference.path.join("."))),
+                },
+            }
+        }
+        Ok(Value::String(whole))
+    }
+
+    fn take(&mut self, reference: &Reference) -> Result<Value, String> {
+        let value = reference.value(self.context)?;
+        let left = self.room.checked_sub(size(&value));
+        self.room = left.ok_or_else(|| {
+            let path = reference.path.join(".");
+            format!("with `{path}` the inputs are larger than {LARGEST} bytes")
+        })?;
+        Ok(value)
+    }
+}
+
+/// About the bytes of its text.
+fn size(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(size).sum::<usize>() + items.len(),
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, field)| name.len() + size(field))
+            .sum(),
+        _ => 8,
+    }
 }
 
 /// Calls `found` with the JSON pointer and the reference of each one in the inputs, or with what is wrong there.
@@ -194,6 +242,16 @@ mod tests {
             Ok(json!("5 $ and ${event.title}"))
         );
         assert_eq!(resolved(""), Ok(json!("")));
+    }
+
+    #[test]
+    fn references_bring_in_no_more_than_a_mebibyte() {
+        let context = json!({ "steps": { "read": { "output": { "text": "x".repeat(200_000) } } } });
+        let often = |times| "${steps.read.output.text} ".repeat(times);
+        assert!(resolve_text(&often(5), &context).is_ok());
+        assert!(resolve_text(&often(6), &context).is_err());
+        let inputs = (0..6).map(|index| (index.to_string(), json!(often(1))));
+        assert!(resolve(&inputs.collect(), &context).is_err());
     }
 
     #[test]

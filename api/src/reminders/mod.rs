@@ -10,11 +10,11 @@ use validator::{Validate, ValidationError};
 
 use crate::{
     access::{Access, ReadEvents, WriteEvents},
-    events::{self, Event},
+    events::{self, Event, EventStatus},
     extract::{IfMatch, Json, MergePatch, Path},
     messages::{Channel, Recipients, known_placeholders, usable_template},
     page::{List, NoFilter, Page},
-    problem::Problem,
+    problem::{Problem, kinds},
     state::App,
     work::{Answer, Work},
 };
@@ -110,6 +110,13 @@ impl NewReminder {
         organization_id: Uuid,
         event: &Event,
     ) -> Result<Lead, Problem> {
+        if matches!(
+            event.status,
+            EventStatus::Completed | EventStatus::Cancelled
+        ) {
+            let detail = format!("the event is {}; nobody is reminded of it", event.status);
+            return Err(Problem::conflict(&kinds::INVALID_TRANSITION, detail));
+        }
         Recipients::check(self.channel, &self.recipients)?;
         if let Some(id) = self.template_id {
             usable_template(work, organization_id, id, self.channel).await?;

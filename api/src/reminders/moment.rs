@@ -43,8 +43,13 @@ impl Lead {
     /// The instant before this event's start. A wall time that a clock change leaves out is the one as far after the gap;
     /// of two the earlier (RFC 5545).
     pub fn before(&self, event: &Event) -> Option<Timestamp> {
-        let zone = TimeZone::get(&event.time_zone).ok()?;
-        let start = event.starts_at.to_jiff().to_zoned(zone.clone());
+        self.before_start(event.starts_at.to_jiff(), &event.time_zone)
+    }
+
+    /// The same, of an event that starts then and there.
+    pub fn before_start(&self, start: Timestamp, time_zone: &str) -> Option<Timestamp> {
+        let zone = TimeZone::get(time_zone).ok()?;
+        let start = start.to_zoned(zone.clone());
         let moment = start.checked_sub(self.offset).ok()?;
         let Some(time) = self.local_time else {
             return Some(moment.timestamp());

@@ -185,22 +185,46 @@ pub struct Candidate {
     pub organization_id: Uuid,
     pub event_id: Uuid,
     pub id: Uuid,
+    offset: String,
+    local_time: Option<String>,
+    starts_at: Timestamp,
+    time_zone: String,
+    /// When it is due but for wall times and clock changes.
+    about: Timestamp,
 }
 
-/// Reminders of all organizations that are due or nearly so: two days are more than wall times and clock changes can shift.
+impl Candidate {
+    pub fn is_due(&self, now: jiff::Timestamp) -> bool {
+        let lead = Lead::parse(&self.offset, self.local_time.as_deref());
+        let due =
+            lead.and_then(|lead| lead.before_start(self.starts_at.to_jiff(), &self.time_zone));
+        due.is_some_and(|due| due <= now)
+    }
+}
+
+/// Reminders of all organizations that are due or nearly so, behind the one given: two days are more than wall times and clock
+/// changes can shift. An event of last week reminds nobody.
 pub async fn candidates(
     db: &PgPool,
     now: jiff::Timestamp,
+    after: Option<&Candidate>,
     limit: i64,
 ) -> sqlx::Result<Vec<Candidate>> {
+    let (about, id) = after.map(|last| (last.about, last.id)).unzip();
     sqlx::query_as!(
         Candidate,
-        r#"SELECT r.organization_id, r.event_id, r.id
-           FROM reminders r JOIN events e ON e.organization_id = r.organization_id AND e.id = r.event_id
-           WHERE e.status NOT IN ('COMPLETED', 'CANCELLED') AND r.handled_for IS DISTINCT FROM e.starts_at
-             AND e.starts_at - make_interval(secs => r.offset_seconds) <= $1::timestamptz + interval '2 days'
-           ORDER BY e.starts_at - make_interval(secs => r.offset_seconds) LIMIT $2"#,
+        r#"SELECT * FROM (
+               SELECT r.organization_id, r.event_id, r.id, r."offset", r.local_time, e.starts_at, e.time_zone,
+                      e.starts_at - make_interval(secs => r.offset_seconds) AS "about!"
+               FROM reminders r JOIN events e ON e.organization_id = r.organization_id AND e.id = r.event_id
+               WHERE e.status NOT IN ('COMPLETED', 'CANCELLED') AND r.handled_for IS DISTINCT FROM e.starts_at
+                 AND e.starts_at > $1::timestamptz - interval '7 days') AS open
+           WHERE "about!" <= $1::timestamptz + interval '2 days'
+             AND ($2::timestamptz IS NULL OR ("about!", id) > ($2, $3::uuid))
+           ORDER BY "about!", id LIMIT $4"#,
         now.to_sqlx() as Timestamp,
+        about as Option<Timestamp>,
+        id,
         limit
     )
     .fetch_all(db)

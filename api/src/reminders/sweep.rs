@@ -1,6 +1,9 @@
 //! `reminders.send_due`: finds the reminders whose moment has come, by the present start of their event.
 
+use std::collections::HashSet;
+
 use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
 
 use super::{
     Lead, Reminder,
@@ -20,19 +23,43 @@ const AT_ONCE: i64 = 500;
 const LATEST: SignedDuration = SignedDuration::from_hours(1);
 const MISSED: &str = "its time had passed by more than an hour";
 
-/// Each due reminder is written into the ledger in a transaction of its own.
+/// Each due reminder is written into the ledger in a transaction of its own. One that cannot be written stays due, and keeps
+/// nobody else's waiting; the next look is in a moment.
 pub async fn send_due(app: App, _: Job) -> Result<Done, Failure> {
-    for candidate in queries::candidates(&app.db, app.now(), AT_ONCE).await? {
-        match remind(&app, &candidate).await {
-            Ok(()) => {}
-            // It stays due; the next look is in a moment.
-            Err(Problem::TooManyRequests(..)) => {
-                tracing::warn!(reminder.id = %candidate.id, "a reminder waits: its organization has used up its messages");
+    let now = app.now();
+    let mut outcome = Ok(Done::Finished);
+    let mut exhausted = HashSet::new();
+    let mut last: Option<Candidate> = None;
+    loop {
+        let page = queries::candidates(&app.db, now, last.as_ref(), AT_ONCE).await?;
+        let is_whole = page.len() < usize::try_from(AT_ONCE).unwrap_or_default();
+        let due = page.iter().filter(|candidate| candidate.is_due(now));
+        for candidate in due {
+            let (organization_id, id) = (candidate.organization_id, candidate.id);
+            if exhausted.contains(&organization_id) {
+                continue;
             }
-            Err(problem) => return Err(problem.into()),
+            match remind(&app, candidate).await {
+                // Its event may be deleted meanwhile.
+                Ok(()) | Err(Problem::NotFound) => {}
+                Err(Problem::TooManyRequests(..)) => {
+                    tracing::warn!(reminder.id = %id, "reminders wait: their organization has used up its messages");
+                    exhausted.insert(organization_id);
+                }
+                Err(problem) => outcome = Err(failed(id, problem)),
+            }
+        }
+        last = page.into_iter().next_back();
+        if is_whole {
+            return outcome;
         }
     }
-    Ok(Done::Finished)
+}
+
+fn failed(id: Uuid, problem: Problem) -> Failure {
+    let failure = Failure::from(problem);
+    tracing::warn!(reminder.id = %id, ?failure, "a reminder waits");
+    failure
 }
 
 async fn remind(app: &App, candidate: &Candidate) -> Result<(), Problem> {

@@ -28,6 +28,7 @@ const TEST_HANDLERS: &[Handler] = &[
     handler("test.panic", |_, _| Box::pin(async { panic!("a defect") })),
     handler("test.away", |_, _| Box::pin(async { away() })),
     handler("test.block", |app, job| Box::pin(block(app, job))),
+    handler("test.hang", |_, _| Box::pin(hang())),
 ];
 
 const fn handler(
@@ -78,6 +79,17 @@ async fn block(app: App, job: Job) -> Result<Done, Failure> {
         std::thread::sleep(Duration::from_millis(1_500));
     }
     note(app, job).await
+}
+
+static HANGING: AtomicU32 = AtomicU32::new(0);
+static MOST_HANGING: AtomicU32 = AtomicU32::new(0);
+
+async fn hang() -> Result<Done, Failure> {
+    let hanging = HANGING.fetch_add(1, Ordering::SeqCst) + 1;
+    MOST_HANGING.fetch_max(hanging, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    HANGING.fetch_sub(1, Ordering::SeqCst);
+    Ok(Done::Finished)
 }
 
 /// An application whose database takes traces.
@@ -367,6 +379,44 @@ async fn one_organizations_flood_does_not_make_the_others_wait(pool: PgPool) {
         .position(|(key, _)| *key == last.to_string())
         .unwrap();
     assert!(place < 30, "{place}");
+}
+
+#[sqlx::test]
+async fn a_lane_that_hangs_has_an_eighth_of_the_places(pool: PgPool) {
+    let app = app_with_traces(&pool).await;
+    let organization = app.organization_id;
+    for _ in 0..12 {
+        enqueue(&app, organization, job("test.hang", "").lane("slow")).await;
+    }
+    enqueue(&app, organization, job("test.note", "beside it")).await;
+    let options = Options {
+        concurrency: 16,
+        ..Options::default()
+    };
+    let (stop, running) = start(&app, TEST_HANDLERS, options);
+    until("the other lane's job", async || {
+        traces(&pool).await.len() == 1
+    })
+    .await;
+    assert!(jobs_left(&pool).await >= 10, "the lane is not waited for");
+    until("no job left", async || jobs_left(&pool).await == 0).await;
+    assert_eq!(MOST_HANGING.load(Ordering::SeqCst), 2);
+    stop.cancel();
+    running.await.unwrap();
+}
+
+#[sqlx::test]
+async fn what_has_no_lane_does_not_ask_a_provider_all_the_time(pool: PgPool) {
+    let app = app_with_traces(&pool).await;
+    enqueue(&app, app.organization_id, job("test.away", "")).await;
+    let (stop, running) = start(&app, TEST_HANDLERS, Options::default());
+    let waits = "SELECT EXISTS (SELECT FROM jobs WHERE last_error IS NOT NULL AND attempts = 0 AND available_at > clock_timestamp() + interval '10 s')";
+    until("an attempt, and a long wait", async || {
+        sqlx::query_scalar(waits).fetch_one(&pool).await.unwrap()
+    })
+    .await;
+    stop.cancel();
+    running.await.unwrap();
 }
 
 #[sqlx::test]

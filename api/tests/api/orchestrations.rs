@@ -427,6 +427,9 @@ async fn a_step_waits_for_the_approval_of_its_role(pool: PgPool) {
     act(&app, &run, 0, "approve")
         .await
         .expect_problem(403, "forbidden");
+    act(&app, &run, 0, "skip")
+        .await
+        .expect_problem(403, "forbidden");
     act(&app, &run, 0, "retry")
         .await
         .expect_problem(409, "invalid_transition");
@@ -676,6 +679,13 @@ async fn progress_is_streamed_and_goes_on_where_a_client_left(pool: PgPool) {
         !rest.contains("WAITING_APPROVAL") && rest.contains("SUCCEEDED"),
         "{rest}"
     );
+    // A browser comes back after the end; 204 tells it not to.
+    let last = done["version"].to_string();
+    let over = app
+        .viewer
+        .get_with(&events, &[("last-event-id", &last)])
+        .await;
+    over.expect(204);
     app.viewer
         .get_with(&events, &[("last-event-id", "x")])
         .await

@@ -1,5 +1,10 @@
 //! Playbooks: those that are shipped, and an organization's own.
 
+use std::{
+    fmt::Write,
+    time::{Duration, Instant},
+};
+
 use axum::{body::Body, http::Method};
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -136,6 +141,21 @@ async fn every_fault_has_a_pointer(pool: PgPool) {
         .send(request, Body::from(YAML))
         .await
         .expect_problem(415, "unsupported_media_type");
+}
+
+#[sqlx::test]
+async fn aliases_that_explode_are_refused_at_once(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let mut yaml = "a: &a [x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for (before, name) in "abcdefgh".chars().zip("bcdefghi".chars()) {
+        let aliases = vec![format!("*{before}"); 9].join(", ");
+        writeln!(yaml, "{name}: &{name} [{aliases}]").unwrap();
+    }
+    let begun = Instant::now();
+    post_yaml(&app, &yaml)
+        .await
+        .expect_problem(400, "malformed_request");
+    assert!(begun.elapsed() < Duration::from_secs(1));
 }
 
 #[sqlx::test]

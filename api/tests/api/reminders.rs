@@ -280,4 +280,14 @@ async fn a_reminder_that_makes_no_sense_is_refused(pool: PgPool) {
             .await
             .expect_invalid(&[pointer]);
     }
+    let cancel = format!("/v1/events/{event}/cancel");
+    app.planner
+        .post_once("off", &cancel, &json!({}))
+        .await
+        .expect(200);
+    let reminder = json!({"offset": "P1D", "channel": "SMS", "text": "x"});
+    app.planner
+        .post(&path, &reminder)
+        .await
+        .expect_problem(409, "invalid_transition");
 }

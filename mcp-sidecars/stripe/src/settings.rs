@@ -27,10 +27,10 @@ pub struct StripeSettings {
     pub read_only: bool,
     /// The largest amount that one call may ask for, for each currency in its smallest unit, `*` for all others:
     /// `USD=500000,JPY=500000,*=100000`. A currency without a limit is refused.
-    #[arg(long, env, value_delimiter = ',', default_value = "*=1000000")]
+    #[arg(long, env, value_delimiter = ',', default_value = "*=10000000")]
     pub max_amount: Vec<Cap>,
-    /// The largest refund of one call, in the same form.
-    #[arg(long, env, value_delimiter = ',', default_value = "*=200000")]
+    /// The largest refund of one call, in the same form. Below the largest payment, money that has to go back by itself does not.
+    #[arg(long, env, value_delimiter = ',', default_value = "*=10000000")]
     pub max_refund: Vec<Cap>,
     /// The only currencies that are taken (ISO 4217), separated by commas; all without it.
     #[arg(long, env, value_delimiter = ',')]
