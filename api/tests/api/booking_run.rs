@@ -11,7 +11,7 @@ use event_planner_api::{
 use event_planner_sandbox::Sandbox;
 use futures_util::poll;
 use serde_json::{Value, json};
-use sqlx::PgPool;
+use sqlx::{Connection, PgConnection, PgPool};
 
 use crate::{
     orchestrations::{path, statuses, until, worker, worker_with},
@@ -266,11 +266,14 @@ async fn a_booking_is_paid_confirmed_cancelled_and_everything_undone(pool: PgPoo
     .fetch_all(&pool)
     .await
     .unwrap();
-    assert_eq!(
-        in_order.last().map(String::as_str),
-        Some("folder"),
-        "what came first last: {in_order:?}"
-    );
+    let place = |step: &str| in_order.iter().position(|undone| undone == step);
+    for later in ["brief", "contract", "announcement"] {
+        assert!(
+            place(later) < place("folder"),
+            "what came first last: {in_order:?}"
+        );
+    }
+    assert!(place("text") < place("deposit"), "{in_order:?}");
 }
 
 #[sqlx::test]
@@ -556,6 +559,9 @@ const BOUNDARIES: [&str; 4] = [
 ];
 
 async fn die(app: App, job: Job) -> Result<Done, Failure> {
+    // One of its own: the run may wait for the pool's while nobody looks.
+    let options = app.db.connect_options();
+    let mut db = PgConnection::connect_with(&options).await.unwrap();
     let subtask_id: uuid::Uuid = job.payload["subtask_id"].as_str().unwrap().parse().unwrap();
     sqlx::query(
         "INSERT INTO dying VALUES ($1, $2, $3) ON CONFLICT (job_id) DO UPDATE SET attempt = EXCLUDED.attempt",
@@ -563,18 +569,18 @@ async fn die(app: App, job: Job) -> Result<Done, Failure> {
     .bind(job.id)
     .bind(subtask_id)
     .bind(job.attempts)
-    .execute(&app.db)
+    .execute(&mut db)
     .await
     .unwrap();
     let dies_after_beginning = job.attempts == 2;
-    let mut run = pin!(run_subtask(app.clone(), job));
+    let mut run = pin!(run_subtask(app, job));
     loop {
         if let Poll::Ready(ended) = poll!(run.as_mut()) {
             return ended.map_err(|_| Failure::Lost);
         }
         let begun: bool = sqlx::query_scalar("SELECT attempts > 0 FROM subtasks WHERE id = $1")
             .bind(subtask_id)
-            .fetch_one(&app.db)
+            .fetch_one(&mut db)
             .await
             .unwrap();
         if dies_after_beginning && begun {
