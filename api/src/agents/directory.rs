@@ -24,8 +24,8 @@ pub struct BuiltIn {
 pub const BUILT_IN: &[BuiltIn] = &[
     BuiltIn {
         agent_type: "calendar",
-        description: "Holds times in Google Calendar.",
-        families: &["calendar"],
+        description: "Holds the event's time in Google Calendar, and keeps other entries there.",
+        families: &["calendar_entry", "calendar"],
     },
     BuiltIn {
         agent_type: "cicd",
@@ -44,8 +44,8 @@ pub const BUILT_IN: &[BuiltIn] = &[
     },
     BuiltIn {
         agent_type: "documents",
-        description: "Keeps folders and documents in Google Drive.",
-        families: &["gdrive"],
+        description: "Keeps the event's documents, and other files, in Google Drive.",
+        families: &["documents", "gdrive"],
     },
     BuiltIn {
         agent_type: "feature-dev",
@@ -59,13 +59,13 @@ pub const BUILT_IN: &[BuiltIn] = &[
     },
     BuiltIn {
         agent_type: "messages",
-        description: "Posts in Slack and sends text messages.",
-        families: &["slack", "twilio"],
+        description: "Posts in Slack and sends text messages; what is about the event stands in its ledger.",
+        families: &["messages", "slack", "twilio"],
     },
     BuiltIn {
         agent_type: "payments",
-        description: "Asks for money by Stripe.",
-        families: &["stripe"],
+        description: "Asks for the event's deposit, and for other money, by Stripe.",
+        families: &["payments", "stripe"],
     },
     BuiltIn {
         agent_type: "people",
@@ -74,8 +74,8 @@ pub const BUILT_IN: &[BuiltIn] = &[
     },
     BuiltIn {
         agent_type: "tasks",
-        description: "Keeps lists of what there is to do.",
-        families: &["gdrive", "people"],
+        description: "Gives the event the tasks of a checklist, and keeps other lists of what there is to do.",
+        families: &["tasks", "gdrive", "people"],
     },
 ];
 

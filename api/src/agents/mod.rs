@@ -20,6 +20,7 @@ use crate::{
 };
 
 mod directory;
+mod own;
 mod people;
 mod queries;
 pub mod remote;

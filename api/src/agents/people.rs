@@ -1,11 +1,12 @@
 //! Steps that a person does: with `approval` such a step waits until somebody says that it is done.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConfirmInput {
+    /// What the person has done or looked at.
     what: String,
 }
 
@@ -19,11 +20,4 @@ pub fn confirm(input: ConfirmInput) -> ConfirmOutput {
     ConfirmOutput {
         confirmed: input.what,
     }
-}
-
-pub fn confirm_schema() -> Value {
-    json!({
-        "type": "object", "additionalProperties": false, "required": ["what"],
-        "properties": { "what": { "type": "string", "description": "What the person has done or looked at." } },
-    })
 }

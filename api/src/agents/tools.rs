@@ -2,13 +2,15 @@
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
-use futures_util::future::BoxFuture;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{CallError, people};
+use super::{
+    CallError,
+    own::{OWN, Run},
+};
 use crate::{
     jobs::Failure,
     sidecars::{Errand, Sidecar, Sidecars},
@@ -20,8 +22,11 @@ use crate::{
 pub struct Tool {
     /// `<family>.<tool>`, e.g. `slack.post_message`.
     pub name: String,
-    /// The lane of its jobs: they wait together while the provider is away. Empty for what needs nobody.
+    /// The lane of its jobs, named as its provider's family: they wait together while the provider is away. Empty for what
+    /// needs nobody.
     pub lane: &'static str,
+    /// It is about the event of its run.
+    pub needs_event: bool,
     /// JSON Schema of its arguments.
     pub input_schema: Value,
     /// It changes nothing.
@@ -38,11 +43,8 @@ enum Action {
         takes_key: bool,
     },
     /// A function of ours. It does its work once for the errand's key.
-    Own(Own),
+    Own(Run),
 }
-
-type Own =
-    for<'a> fn(&'a App, &'a Errand, Option<Uuid>, Value) -> BoxFuture<'a, Result<Value, Failure>>;
 
 /// A sidecar's tools, as the sidecar lists them.
 #[derive(Deserialize)]
@@ -96,24 +98,14 @@ const FAMILIES: [Family; 5] = [
     ),
 ];
 
-/// A tool of ours.
-type OwnTool = (&'static str, &'static str, fn() -> Value, Own);
-
-/// Our own: name, lane, schema of the input, and what is done.
-const OWN: [OwnTool; 1] = [(
-    "people.confirm",
-    "",
-    people::confirm_schema,
-    |_, _, _, input| Box::pin(async { written(&people::confirm(read(input)?)) }),
-)];
-
 static TOOLS: LazyLock<BTreeMap<String, Tool>> = LazyLock::new(|| {
-    let ours = OWN.into_iter().map(|(name, lane, schema, run)| Tool {
-        name: name.to_owned(),
-        lane,
-        input_schema: schema(),
+    let ours = OWN.iter().map(|own| Tool {
+        name: own.name.to_owned(),
+        lane: own.lane,
+        needs_event: own.needs_event,
+        input_schema: (own.schema)(),
         is_read_only: false,
-        action: Action::Own(run),
+        action: Action::Own(own.run),
     });
     let all = FAMILIES.into_iter().flat_map(of_sidecar).chain(ours);
     all.map(|tool| (tool.name.clone(), tool)).collect()
@@ -139,13 +131,12 @@ impl Tool {
 
     /// Which setting is missing for it to work here, if one is.
     pub fn missing(&self, app: &App) -> Option<String> {
-        match &self.action {
-            Action::Sidecar { sidecar, .. } if !sidecar(&app.sidecars).is_set() => {
-                let setting = format!("{}_SIDECAR_URL", self.lane.to_uppercase());
-                Some(format!("needs {setting}, which is not set"))
-            }
-            _ => None,
+        let (_, sidecar, _) = FAMILIES.iter().find(|(family, ..)| *family == self.lane)?;
+        if sidecar(&app.sidecars).is_set() {
+            return None;
         }
+        let setting = format!("{}_SIDECAR_URL", self.lane.to_uppercase());
+        Some(format!("needs {setting}, which is not set"))
     }
 
     /// The names of the arguments that it takes and of those that it needs; the idempotency key is ours to give.
@@ -199,6 +190,7 @@ fn of_sidecar((family, sidecar, list): Family) -> impl Iterator<Item = Tool> {
         is_safe.then(|| Tool {
             name: format!("{family}.{}", tool.name),
             lane: family,
+            needs_event: false,
             input_schema: tool.input_schema,
             is_read_only: tool.annotations.read_only_hint,
             action: Action::Sidecar {
@@ -210,19 +202,10 @@ fn of_sidecar((family, sidecar, list): Family) -> impl Iterator<Item = Tool> {
     })
 }
 
-/// The input of an own tool as its type.
-fn read<T: DeserializeOwned>(input: Value) -> Result<T, Failure> {
-    serde_path_to_error::deserialize(input)
-        .map_err(|error| Failure::Fatal(format!("the inputs do not hold: {error}")))
-}
-
-fn written(output: &impl Serialize) -> Result<Value, Failure> {
-    serde_json::to_value(output).map_err(|error| Failure::Fatal(error.to_string()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agents::BUILT_IN;
 
     #[test]
     fn every_sidecars_list_is_read() {
@@ -236,5 +219,22 @@ mod tests {
         assert!(!post.arguments().0.contains(&"idempotency_key"));
         assert!(find("twilio.check_verification").is_none());
         assert_eq!(find("people.confirm").unwrap().lane, "");
+    }
+
+    #[test]
+    fn every_tool_of_ours_has_a_schema_an_agent_and_a_provider_that_is_known() {
+        for own in OWN {
+            let tool = find(own.name).unwrap();
+            let schema = &tool.input_schema;
+            assert_eq!(schema["type"], "object", "{}", own.name);
+            assert_eq!(schema["additionalProperties"], false, "{}", own.name);
+            let lanes = FAMILIES.map(|(family, ..)| family);
+            assert!(own.lane.is_empty() || lanes.contains(&own.lane));
+            let mut agents = BUILT_IN.iter();
+            assert!(agents.any(|agent| agent.families.contains(&tool.family())));
+        }
+        let document = find("documents.create_document").unwrap();
+        assert_eq!(document.arguments().1, ["name"]);
+        assert_eq!(document.arguments().0.len(), 4);
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     events::{self, Event},
     extract::{Path, Query, ValidateOnly},
     money::{Money, share},
-    orchestrations,
+    orchestrations, payments,
     problem::{Problem, kinds},
     state::App,
     work::{Answer, Work},
@@ -33,7 +33,7 @@ pub struct CancelledBooking {
     pub balance_due: Money,
 }
 
-/// Cancel a booking on its terms. Needs an `Idempotency-Key`.
+/// Cancel a booking on its terms; a payment that is still asked for, for it alone, is cancelled, too. Needs an `Idempotency-Key`.
 #[utoipa::path(post, path = "/v1/bookings/{booking_id}/cancel", tag = "bookings",
     params(("booking_id" = Uuid, Path, description = "The booking."), ValidateOnly),
     responses((status = 200, description = "The booking as it is now, and what is due.", body = CancelledBooking)))]
@@ -114,6 +114,7 @@ pub(super) async fn cancel(
     queries::cancel(work, organization_id, current.id, reason, fee, now).await?;
     let booking = queries::get_in(work, organization_id, current.id).await?;
     record(work, "booking.cancelled", Some(current), &booking).await?;
+    payments::follow_booking(work, organization_id, current.id).await?;
     let (paid, money) = (booking.paid, |amount: i64| {
         Money::new(amount.max(0), booking.total.currency)
     });

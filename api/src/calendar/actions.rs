@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{queries, sync::bring_up_to_date};
+use super::{CalendarEntry, queries, sync::bring_up_to_date};
 use crate::{events, jobs::Failure, sidecars::Errand, state::App, work::Work};
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -17,6 +17,8 @@ pub struct HoldOutput {
     pub calendar_event_id: Uuid,
     pub provider_event_id: Option<String>,
     pub link: Option<String>,
+    /// For `cancel`: with it, only what this errand held is cancelled.
+    pub hold_key: String,
 }
 
 /// Holds the event's time in the calendar. An event has one entry, whoever asks for it; an errand that is repeated after its
@@ -48,16 +50,21 @@ pub async fn hold(
         calendar_event_id: entry.id,
         provider_event_id: entry.provider_event_id,
         link: entry.link,
+        hold_key: errand.idempotency_key.clone(),
     })
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct CancelInput {}
+pub struct CancelInput {
+    /// From `hold`: an entry that stood before stays. Without it the entry goes, whoever asked for it.
+    #[serde(default)]
+    pub hold_key: Option<String>,
+}
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct CancelOutput {
-    /// Whether there was an entry.
+    /// Whether there was such an entry.
     pub was_held: bool,
 }
 
@@ -66,11 +73,16 @@ pub async fn cancel(
     app: &App,
     errand: &Errand,
     event_id: Uuid,
-    _: CancelInput,
+    input: CancelInput,
 ) -> Result<CancelOutput, Failure> {
     let organization_id = errand.organization_id;
     let mut work = Work::system(app, organization_id).await?;
-    let Some(entry) = queries::lock(&mut work, organization_id, event_id).await? else {
+    let entry = queries::lock(&mut work, organization_id, event_id).await?;
+    let is_meant = |entry: &CalendarEntry| match &input.hold_key {
+        Some(key) => entry.hold_key.as_ref() == Some(key),
+        None => true,
+    };
+    let Some(entry) = entry.filter(is_meant) else {
         return Ok(CancelOutput { was_held: false });
     };
     super::cancel(&mut work, organization_id, entry).await?;

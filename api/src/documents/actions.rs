@@ -94,7 +94,7 @@ pub async fn create_document(
         return Err(Failure::Fatal("a folder is made with create_folder".into()));
     }
     let mut document = reserve(app, errand, event_id, &input).await?;
-    if document.status == DocumentStatus::Pending {
+    if document.status.is_to_be_made() {
         let made = make::make(app, errand, &document, input.folder_id).await;
         let made = match made {
             Err(SidecarError::Refused(refusal)) => Err(refusal.message),

@@ -42,7 +42,7 @@ pub async fn create(app: App, job: Job) -> Result<Done, Failure> {
         Err(sqlx::Error::RowNotFound) => return Ok(Done::Finished),
         found => found?,
     };
-    if document.status != DocumentStatus::Pending {
+    if !document.status.is_to_be_made() {
         return Ok(Done::Finished);
     }
     let made = make(&app, &job.errand(CALL_TIMEOUT), &document, None).await;

@@ -23,10 +23,12 @@ pub mod actions;
 mod content;
 mod make;
 mod queries;
+mod retry;
 mod share;
 
 pub use content::forget_broken_uploads;
 pub use make::{ATTEMPTS, create, trash};
+pub use retry::give_up_abandoned;
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -36,6 +38,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(content::upload_event_document))
         .routes(routes!(content::get_document_content))
         .routes(routes!(share::share_document))
+        .routes(routes!(retry::retry_document))
 }
 
 #[derive(
@@ -73,10 +76,17 @@ pub enum DocumentStatus {
     Pending,
     /// In Drive.
     Ready,
-    /// `failure` says why.
+    /// `failure` says why; `POST …/retry` makes it again.
     Failed,
     /// In Drive's trash.
     Trashed,
+}
+
+impl DocumentStatus {
+    /// Whether whoever is asked for it makes it: what failed is tried again.
+    fn is_to_be_made(self) -> bool {
+        matches!(self, Self::Pending | Self::Failed)
+    }
 }
 
 impl std::fmt::Display for DocumentStatus {

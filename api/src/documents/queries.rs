@@ -1,6 +1,6 @@
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 use uuid::Uuid;
 
 use super::{Document, DocumentChange, DocumentFilter, DocumentKind, DocumentStatus};
@@ -97,7 +97,11 @@ pub async fn of_effect(
     .await
 }
 
-pub async fn content(db: &PgPool, organization_id: Uuid, id: Uuid) -> sqlx::Result<Option<String>> {
+pub async fn content(
+    db: impl PgExecutor<'_>,
+    organization_id: Uuid,
+    id: Uuid,
+) -> sqlx::Result<Option<String>> {
     sqlx::query_scalar!(
         "SELECT content FROM documents WHERE organization_id = $1 AND id = $2",
         organization_id,
@@ -199,7 +203,7 @@ pub async fn set(
         Document,
         r#"UPDATE documents
            SET status = $3, failure = $4, file_id = COALESCE($5, file_id), url = COALESCE($6, url),
-               size_bytes = COALESCE($7, size_bytes), content = CASE WHEN $3 = 'FAILED' THEN content END,
+               size_bytes = COALESCE($7, size_bytes), content = CASE WHEN $3 IN ('FAILED', 'PENDING') THEN content END,
                updated_at = $8, version = version + 1
            WHERE organization_id = $1 AND id = $2
            RETURNING id, event_id, kind AS "kind: DocumentKind", name, status AS "status: DocumentStatus", media_type, size_bytes,
@@ -244,5 +248,32 @@ pub async fn broken_uploads(db: &PgPool, since: Timestamp) -> sqlx::Result<Vec<(
     Ok(rows
         .into_iter()
         .map(|row| (row.organization_id, row.id))
+        .collect())
+}
+
+/// Documents of all organizations that were to be made before `since`, and that no job will make any more; with what the
+/// job said when it died.
+pub async fn abandoned(
+    db: &PgPool,
+    since: Timestamp,
+) -> sqlx::Result<Vec<(Uuid, Uuid, Option<String>)>> {
+    let rows = sqlx::query!(
+        "SELECT d.organization_id, d.id, dead.last_error FROM documents d
+         LEFT JOIN LATERAL (
+             SELECT last_error FROM jobs
+             WHERE organization_id = d.organization_id AND died_at IS NOT NULL AND payload->>'document_id' = d.id::text
+             ORDER BY died_at DESC LIMIT 1) dead ON true
+         WHERE d.status = 'PENDING' AND d.updated_at < $1 AND COALESCE(d.effect_key, '') NOT LIKE 'upload:%'
+           AND NOT EXISTS (
+               SELECT FROM jobs
+               WHERE organization_id = d.organization_id AND died_at IS NULL
+                 AND (payload->>'document_id' = d.id::text OR 'action:' || (payload->>'subtask_id') = d.effect_key))
+         LIMIT 500",
+        since.to_sqlx()
+    );
+    let rows = rows.fetch_all(db).await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.organization_id, row.id, row.last_error))
         .collect())
 }

@@ -75,7 +75,7 @@ pub async fn complete_event(
     .await
 }
 
-/// Cancel an event and all its bookings, on their terms; its open tasks and its calendar entry go, too. Needs an `Idempotency-Key`.
+/// Cancel an event and all its bookings, on their terms; its open tasks, its calendar entry and what is still asked for go, too. Needs an `Idempotency-Key`.
 #[utoipa::path(post, path = "/v1/events/{event_id}/cancel", tag = "events",
     params(("event_id" = Uuid, Path, description = "The event."), ValidateOnly),
     responses((status = 200, description = "The event, its bookings and what is due.", body = CancelledEvent)))]

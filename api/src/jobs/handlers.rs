@@ -62,6 +62,13 @@ pub const HANDLERS: &[Handler] = &[
         run: |app, job| Box::pin(documents::forget_broken_uploads(app, job)),
     },
     Handler {
+        kind: "documents.give_up",
+        attempts: 1,
+        timeout: Duration::from_mins(1),
+        every: Some(Duration::from_mins(5)),
+        run: |app, job| Box::pin(documents::give_up_abandoned(app, job)),
+    },
+    Handler {
         kind: "idempotency_keys.forget",
         attempts: 1,
         timeout: Duration::from_secs(30),

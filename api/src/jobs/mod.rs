@@ -34,6 +34,7 @@ pub async fn pause_lane(app: &App, lane: &str) -> sqlx::Result<()> {
 }
 
 /// A kind of job and how it is done.
+#[derive(Clone, Copy)]
 pub struct Handler {
     /// As in `jobs.kind`, e.g. `webhook.deliver`.
     pub kind: &'static str,

@@ -174,7 +174,8 @@ async fn words(
     Ok(queue::words_of(&mut work, organization_id, &event, Channel::Slack, text).await?)
 }
 
-/// Writes the errand's row, once, and sends it. A row that is sent already is the answer.
+/// Writes the errand's row, once, and sends it. A row that is sent already is the answer; one that failed is sent anew, as
+/// somebody asks for that.
 async fn send(
     app: &App,
     errand: &Errand,
@@ -187,7 +188,7 @@ async fn send(
     let of = format!("action:{}", errand.idempotency_key);
     let known = queries::find_notice(&app.db, organization_id, event_id, &of).await?;
     let message = match known {
-        Some(id) => queries::get(&app.db, organization_id, id).await?,
+        Some(id) => waiting(app, organization_id, id).await?,
         None => {
             write(
                 app,
@@ -212,6 +213,20 @@ async fn send(
             message.id
         )));
     }
+    Ok(message)
+}
+
+/// A message of before.
+async fn waiting(app: &App, organization_id: Uuid, id: Uuid) -> Result<Message, Failure> {
+    let mut work = Work::system(app, organization_id).await?;
+    let known = queries::lock(&mut work, organization_id, id).await?;
+    if known.status != MessageStatus::Failed {
+        return Ok(known);
+    }
+    let now = work.now;
+    let message = queries::again(&mut work, organization_id, id, now).await?;
+    audit(&mut work, "message.retried", Some(&known), &message).await?;
+    work.commit_silently().await?;
     Ok(message)
 }
 

@@ -5,9 +5,9 @@ use uuid::Uuid;
 use super::{Facts, Locked, Orchestration, Priority, draft::Draft, load, queries};
 use crate::{
     agents::tools,
-    events::Event,
+    events::{self, Event},
     organizations::{self, BookingRun},
-    playbooks,
+    payments, playbooks,
     problem::Problem,
     work::Work,
 };
@@ -60,10 +60,13 @@ pub async fn cancel_all(work: &mut Work, event_id: Uuid) -> Result<(), Problem> 
     Ok(())
 }
 
-/// Undoes the booking run of an event whose last booking has gone.
+/// Undoes the booking run of an event whose last booking has gone. A hold that has ended while somebody pays may come back:
+/// whatever becomes of that payment asks again.
 pub async fn cancel_if_unbooked(work: &mut Work, event_id: Uuid) -> Result<(), Problem> {
     let organization_id = work.organization_id();
-    if crate::events::queries::has_live_bookings(work, organization_id, event_id).await? {
+    if events::queries::has_live_bookings(work, organization_id, event_id).await?
+        || payments::is_being_paid(work, organization_id, event_id).await?
+    {
         return Ok(());
     }
     if let Some(id) = queries::booking_run(work, organization_id, event_id).await? {

@@ -51,10 +51,13 @@ impl Draft<'_> {
         let definition = &self.playbook.definition;
         let now = work.now.to_sqlx();
         let mut notes = self.notes.clone();
-        let missing = definition
-            .steps
-            .iter()
-            .filter_map(|step| tools::find(&step.tool)?.missing(work.app()));
+        let missing = definition.steps.iter().filter_map(|step| {
+            let tool = tools::find(&step.tool)?;
+            if tool.needs_event && self.event.is_none() {
+                return Some("is about an event, and the run has none".to_owned());
+            }
+            tool.missing(work.app())
+        });
         let missing: BTreeSet<_> = missing.collect();
         notes.extend(missing.into_iter().map(|what| format!("a step {what}")));
         Run {

@@ -126,6 +126,9 @@ async fn prepare(
     let target = match directory.find(&step.agent_type, tool) {
         Ok(Found::BuiltIn(tool)) => match tool.missing(app) {
             Some(missing) => return Ok(Err(format!("it {missing}"))),
+            None if tool.needs_event && locked.run.event_id.is_none() => {
+                return Ok(Err("it is about an event, and the run has none".to_owned()));
+            }
             None => Target::BuiltIn(tool),
         },
         Ok(Found::Registered(agent)) => Target::Registered(agent.clone()),

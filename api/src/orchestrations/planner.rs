@@ -76,6 +76,7 @@ impl Planner {
         &self,
         description: &str,
         directory: &Directory,
+        has_event: bool,
         deadline: Instant,
     ) -> Result<Definition, String> {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -92,7 +93,7 @@ impl Planner {
             }
             Err(_) => return Err("it did not answer in time".to_owned()),
         };
-        understood(&text, directory)
+        understood(&text, directory, has_event)
     }
 
     async fn ask(&self, description: &str) -> anyhow::Result<String> {
@@ -144,7 +145,7 @@ impl Planner {
 }
 
 /// The steps in an answer: JSON, perhaps with words or a fence around it.
-fn understood(text: &str, directory: &Directory) -> Result<Definition, String> {
+fn understood(text: &str, directory: &Directory, has_event: bool) -> Result<Definition, String> {
     let nonsense = || "its answer holds no steps".to_owned();
     let object = text.find('{').zip(text.rfind('}')).ok_or_else(nonsense)?;
     let json = text.get(object.0..=object.1).ok_or_else(nonsense)?;
@@ -162,6 +163,13 @@ fn understood(text: &str, directory: &Directory) -> Result<Definition, String> {
     if let Some(fault) = check::check(&definition, directory).first() {
         let pointer = fault.pointer.as_deref().unwrap_or_default();
         return Err(format!("{pointer} {}", fault.detail));
+    }
+    let in_need = check::in_need_of_event(&definition, directory);
+    if let (false, Some(step)) = (has_event, in_need) {
+        return Err(format!(
+            "its step {} is about an event, and none was named",
+            step.id
+        ));
     }
     for step in &mut definition.steps {
         let is_harmless = tools::find(&step.tool).is_some_and(|tool| tool.is_read_only);

@@ -85,7 +85,12 @@ async fn start(
             drop(db);
             Some(
                 planner
-                    .propose(&new.description, &directory, deadline)
+                    .propose(
+                        &new.description,
+                        &directory,
+                        new.event_id.is_some(),
+                        deadline,
+                    )
                     .await,
             )
         }
@@ -115,7 +120,7 @@ async fn start(
             chosen.0
         }
     };
-    still_holds(&mut work, organization_id, &playbook).await?;
+    still_holds(&mut work, organization_id, &playbook, event.is_some()).await?;
     let draft = Draft {
         playbook: &playbook,
         event: event.as_ref(),
@@ -170,19 +175,28 @@ async fn open_event(work: &mut Work, organization_id: Uuid, id: Uuid) -> Result<
     Ok(event)
 }
 
-/// An agent may have gone since the playbook was written.
+/// An agent may have gone since the playbook was written, and not every playbook can do without an event.
 async fn still_holds(
     work: &mut Work,
     organization_id: Uuid,
     playbook: &Playbook,
+    has_event: bool,
 ) -> Result<(), Problem> {
     let directory = Directory::load(work, organization_id).await?;
+    let name = &playbook.definition.name;
+    let in_need = check::in_need_of_event(&playbook.definition, &directory);
+    if let (false, Some(step)) = (has_event, in_need) {
+        let detail = format!(
+            "the step {} of the playbook {name} is about an event; name one",
+            step.id
+        );
+        return Err(Problem::field("/event_id", "required", detail));
+    }
     let faults = check::check(&playbook.definition, &directory);
     let Some(fault) = faults.first() else {
         return Ok(());
     };
     let pointer = fault.pointer.as_deref().unwrap_or_default();
-    let name = &playbook.definition.name;
     let detail = format!(
         "the playbook {name} does not hold any more, at {pointer}: {}",
         fault.detail

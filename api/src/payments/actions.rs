@@ -27,7 +27,7 @@ pub struct RequestDepositOutput {
     pub amount: Money,
 }
 
-/// Undo a payment, however far it is.
+/// Undo a payment, however far it is, on the terms of its bookings.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CancelOrRefundInput {
@@ -73,7 +73,7 @@ pub async fn request_deposit(
     })
 }
 
-/// Cancels a payment that nobody has made, and gives one back that somebody has.
+/// Cancels a payment that nobody has made; of one that somebody has made, gives back what the terms of its bookings leave.
 pub async fn cancel_or_refund(
     app: &App,
     errand: &Errand,
@@ -94,10 +94,11 @@ pub async fn cancel_or_refund(
         return output(app, organization_id, id).await;
     }
     let payment = queries::get_in(&mut work, organization_id, id).await?;
-    if refund_id.is_none() && is_refundable(&payment) {
+    let due = refund::due_back(&mut work, organization_id, &payment).await?;
+    if refund_id.is_none() && is_paid(&payment) && due > 0 {
         let row = NewRow {
             payment_id: id,
-            amount: refund::left(&payment),
+            amount: due,
             reason: Reason::Requested,
             note: "",
             idempotency_key: Some(key),
@@ -111,12 +112,11 @@ pub async fn cancel_or_refund(
     output(app, organization_id, id).await
 }
 
-fn is_refundable(payment: &Payment) -> bool {
-    let is_paid = matches!(
+fn is_paid(payment: &Payment) -> bool {
+    matches!(
         payment.status,
         PaymentStatus::Succeeded | PaymentStatus::PartiallyRefunded
-    );
-    is_paid && refund::left(payment) > 0
+    )
 }
 
 async fn output(

@@ -54,12 +54,31 @@ pub fn is_cancellable(status: PaymentStatus) -> bool {
     matches!(status, PaymentStatus::Pending | PaymentStatus::Processing)
 }
 
+/// Cancels what is still asked for of a booking that was cancelled, unless it is also for bookings that stand: of those the
+/// payer is still welcome, and the share of the cancelled one goes back. The caller has called `lock_availability`.
+pub async fn follow_booking(
+    work: &mut Work,
+    organization_id: Uuid,
+    booking_id: Uuid,
+) -> Result<(), Problem> {
+    for id in queries::only_for_cancelled(work, organization_id, booking_id).await? {
+        let request = queries::lock(work, organization_id, id).await?;
+        if ask_for_it(work, organization_id, &request).await? {
+            work.enqueue(jobs::cancel(id)?).await?;
+        }
+    }
+    Ok(())
+}
+
 /// From here on money that comes in goes back; whether there is a page to close. Without one the payment is cancelled.
 pub async fn ask_for_it(
     work: &mut Work,
     organization_id: Uuid,
     request: &Request,
 ) -> Result<bool, Problem> {
+    if request.cancel_requested_at.is_some() {
+        return Ok(request.session_id.is_some());
+    }
     let now = work.now;
     queries::request_cancel(work, organization_id, request.id, now).await?;
     if request.session_id.is_some() {

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     bookings::{self, Secured},
-    events,
+    events, orchestrations,
     problem::Problem,
     work::Work,
 };
@@ -39,6 +39,16 @@ pub async fn learn(
     record(work, action(before.status(), told.status()), &payment).await?;
     if before.paid == 0 && told.paid > 0 {
         arrive(work, organization_id, request).await?;
+    }
+    let has_come_to_nothing = matches!(
+        told.status(),
+        PaymentStatus::Failed
+            | PaymentStatus::Cancelled
+            | PaymentStatus::Expired
+            | PaymentStatus::Refunded
+    );
+    if has_come_to_nothing {
+        orchestrations::booking::cancel_if_unbooked(work, request.event_id).await?;
     }
     Ok(())
 }

@@ -34,7 +34,9 @@ mod refund;
 mod request;
 mod stripe;
 mod thanks;
+pub use cancel::follow_booking;
 pub use event::StripeEvent;
+pub use queries::is_being_paid;
 pub use thanks::page;
 
 pub fn routes() -> OpenApiRouter<App> {

@@ -88,6 +88,24 @@ pub fn left(payment: &Payment) -> i64 {
     payment.amount.amount - payment.refunded.amount - payment.refund_pending.amount
 }
 
+/// What is to be given back when what it was for is undone: of a cancelled booking what its terms leave, of one that stands
+/// its whole share.
+pub async fn due_back(
+    work: &mut Work,
+    organization_id: Uuid,
+    payment: &Payment,
+) -> Result<i64, Problem> {
+    let mut due = 0;
+    for share in payments::shares(work, organization_id, payment.id).await? {
+        let booking = bookings::queries::get_in(work, organization_id, share.booking_id).await?;
+        let beyond_the_fee = booking
+            .cancellation_fee
+            .map_or(i64::MAX, |fee| (booking.paid.amount - fee.amount).max(0));
+        due += (share.entered_in - share.entered_back).min(beyond_the_fee);
+    }
+    Ok(due.min(left(payment)))
+}
+
 /// Gives back at Stripe, once, and knows of it.
 pub async fn give_back(app: &App, errand: &Errand, id: Uuid) -> Result<(), Failure> {
     let organization_id = errand.organization_id;

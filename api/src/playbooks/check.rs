@@ -44,6 +44,20 @@ pub fn check(definition: &Definition, directory: &Directory) -> Vec<FieldError> 
     check.faults
 }
 
+/// The first step that cannot be done, or undone, in a run without an event; what is optional is left out there.
+pub fn in_need_of_event<'a>(definition: &'a Definition, directory: &Directory) -> Option<&'a Step> {
+    let needs_event = |agent_type: &str, tool: &String| {
+        let found = directory.find(agent_type, tool);
+        matches!(found, Ok(Found::BuiltIn(tool)) if tool.needs_event)
+    };
+    let mut steps = definition.steps.iter().filter(|step| !step.optional);
+    steps.find(|step| {
+        let undo = step.compensate.as_ref().and_then(|undo| undo.tool.as_ref());
+        let mut tools = std::iter::once(&step.tool).chain(undo);
+        tools.any(|tool| needs_event(&step.agent_type, tool))
+    })
+}
+
 /// The steps in groups: each group needs only those before it. The position of a step in a circle if there is one;
 /// names that are no step's do not count.
 pub fn layers(steps: &[Step]) -> Result<Vec<Vec<usize>>, usize> {
@@ -287,6 +301,28 @@ mod tests {
         ];
         let expected = expected.map(|(pointer, code)| (pointer.to_owned(), code.to_owned()));
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn what_is_about_an_event_is_not_done_without_one() {
+        let drop = json!({ "tool": "tasks.drop_open" });
+        let steps = json!([
+            confirm("a", "x", &[]),
+            { "id": "b", "agent_type": "tasks", "tool": "tasks.create_checklist", "description": "x", "optional": true,
+              "compensate": drop },
+            { "id": "c", "agent_type": "tasks", "tool": "people.confirm", "description": "x", "inputs": { "what": "x" },
+              "compensate": drop },
+        ]);
+        let needs = |steps: &Value| {
+            assert_eq!(faults(steps), []);
+            let playbook = json!({ "name": "p", "title": "P", "steps": steps });
+            let definition: Definition = strict::from_value(playbook).unwrap();
+            in_need_of_event(&definition, &Directory::default()).map(|step| step.id.clone())
+        };
+        assert_eq!(needs(&steps).as_deref(), Some("c"));
+        let mut without = steps;
+        without.as_array_mut().unwrap().pop();
+        assert_eq!(needs(&without), None);
     }
 
     #[test]

@@ -57,9 +57,9 @@ impl Sidecar {
             pieces,
         } = upload;
         let client = self.client()?;
+        let request = self.request(errand, tool, arguments).await?;
         let sent = async {
-            let request = errand.request(tool, arguments)?;
-            let request = request.with_idempotency_key(&errand.idempotency_key);
+            let request = request?.with_idempotency_key(&errand.idempotency_key);
             let value = client
                 .send_content(&request, &media_type, length, pieces)
                 .await?;
@@ -77,8 +77,9 @@ impl Sidecar {
         range: Option<&str>,
     ) -> Result<Incoming, SidecarError> {
         let client = self.client()?;
+        let request = self.request(errand, tool, arguments).await?;
         let opened = async {
-            let request = errand.request(tool, arguments)?.read_only();
+            let request = request?.read_only();
             client.fetch_content(&request, range).await
         };
         opened.await.map_err(|error| self.error(error, errand))

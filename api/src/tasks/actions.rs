@@ -38,9 +38,13 @@ pub async fn create_checklist(
     })
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct DropOpenInput {}
+pub struct DropOpenInput {
+    /// Only these, from `create_checklist`; those of all checklists without it.
+    #[serde(default)]
+    pub task_ids: Option<Vec<Uuid>>,
+}
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct DropOpenOutput {
@@ -53,7 +57,7 @@ pub async fn drop_open(
     app: &App,
     errand: &Errand,
     event_id: Uuid,
-    _: DropOpenInput,
+    input: DropOpenInput,
 ) -> Result<DropOpenOutput, Failure> {
     let organization_id = errand.organization_id;
     let mut work = Work::system(app, organization_id).await?;
@@ -61,7 +65,7 @@ pub async fn drop_open(
     let open = queries::lock_open_of(&mut work, organization_id, event_id).await?;
     let dropped: Vec<_> = open
         .into_iter()
-        .filter(|task| task.checklist.is_some())
+        .filter(|task| task.checklist.is_some() && input.concerns(task.id))
         .collect();
     let task_ids: Vec<_> = dropped.iter().map(|task| task.id).collect();
     queries::delete(&mut work, organization_id, &task_ids).await?;
@@ -71,4 +75,12 @@ pub async fn drop_open(
     }
     work.commit_silently().await?;
     Ok(DropOpenOutput { task_ids })
+}
+
+impl DropOpenInput {
+    fn concerns(&self, task_id: Uuid) -> bool {
+        self.task_ids
+            .as_ref()
+            .is_none_or(|task_ids| task_ids.contains(&task_id))
+    }
 }

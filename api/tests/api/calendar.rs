@@ -614,18 +614,30 @@ async fn a_run_holds_once_and_a_late_repetition_does_not_hold_again(pool: PgPool
     let first = hold("a").await.unwrap();
     assert!(first.provider_event_id.is_some());
     assert_eq!(hold("a").await.unwrap(), first);
-    assert_eq!(hold("b").await.unwrap(), first);
+    let second = hold("b").await.unwrap();
+    assert_eq!(second.provider_event_id, first.provider_event_id);
     assert_eq!(events_outside(&sandbox).await, 1);
-    let gone = actions::cancel(&app.app, &errand(&app, "c"), event_id, CancelInput {})
-        .await
-        .unwrap();
+    // What another held first stays.
+    let hold_key = Some(second.hold_key);
+    let stays = CancelInput { hold_key };
+    let stays = actions::cancel(&app.app, &errand(&app, "undo b"), event_id, stays).await;
+    assert!(!stays.unwrap().was_held);
+    assert_eq!(entry(&app, event_id).await["status"], "HELD");
+    let gone = actions::cancel(
+        &app.app,
+        &errand(&app, "c"),
+        event_id,
+        CancelInput::default(),
+    )
+    .await
+    .unwrap();
     assert!(gone.was_held);
     assert_eq!(entry(&app, event_id).await["status"], "CANCELLED");
     assert!(matches!(hold("a").await.unwrap_err(), Failure::Fatal(_)));
     let again = hold("d").await.unwrap();
     assert_ne!(again.provider_event_id, first.provider_event_id);
     let none = create(&app.planner, "/v1/events", &event()).await;
-    let gone = actions::cancel(&app.app, &errand(&app, "e"), none, CancelInput {})
+    let gone = actions::cancel(&app.app, &errand(&app, "e"), none, CancelInput::default())
         .await
         .unwrap();
     assert!(!gone.was_held);

@@ -7,8 +7,11 @@ use axum::{
     http::{Method, Request},
 };
 use event_planner_api::{
-    documents::actions::{self, CreateDocumentInput, CreateFolderInput, TrashInput},
-    jobs::Failure,
+    documents::{
+        self,
+        actions::{self, CreateDocumentInput, CreateFolderInput, TrashInput},
+    },
+    jobs::{Failure, Job},
     sidecars::Errand,
 };
 use event_planner_sandbox::{Fault, Misbehaviour, Provider, Sandbox};
@@ -465,5 +468,61 @@ async fn actions_make_once_for_their_key_and_are_undone(pool: PgPool) {
         folder("step-9").await.file_id,
         first.file_id,
         "a trashed folder is not used again"
+    );
+}
+
+#[sqlx::test]
+async fn a_document_whose_job_has_died_is_told_as_failed_and_made_when_asked_again(pool: PgPool) {
+    let (app, sandbox, event) = scene(pool.clone()).await;
+    let path = format!("/v1/events/{event}/documents");
+    let new = |name: &str| json!({"kind": "BRIEF", "name": name, "content": "# Brief"});
+    let died = app.planner.post(&path, &new("Died")).await.expect(202);
+    let waits = app.planner.post(&path, &new("Waits")).await.expect(202);
+    for told in [
+        "UPDATE documents SET updated_at = updated_at - interval '1 hour'",
+        "UPDATE jobs SET died_at = clock_timestamp(), last_error = 'Drive is full' WHERE kind = 'documents.create'
+         AND payload->>'document_id' = (SELECT id::text FROM documents WHERE name = 'Died')",
+    ] {
+        sqlx::query(told).execute(&pool).await.unwrap();
+    }
+    let job = Job {
+        organization_id: Uuid::nil(),
+        id: Uuid::nil(),
+        kind: "documents.give_up".into(),
+        payload: Value::Null,
+        lane: String::new(),
+        attempts: 1,
+        fence: 1,
+        request_id: None,
+    };
+    documents::give_up_abandoned(app.app.clone(), job)
+        .await
+        .unwrap();
+    let failed = once(&app, &died, "FAILED").await;
+    assert_eq!(failed["failure"], "Drive is full");
+    once(&app, &waits, "PENDING").await;
+    let retry =
+        |document: &Value| format!("/v1/documents/{}/retry", document["id"].as_str().unwrap());
+    app.planner
+        .post_once("waits", &retry(&waits), &Value::Null)
+        .await
+        .expect_problem(409, "invalid_transition");
+    let again = app
+        .planner
+        .post_once("again", &retry(&died), &Value::Null)
+        .await
+        .expect(200);
+    assert_eq!(
+        (&again["status"], &again["failure"]),
+        (&json!("PENDING"), &Value::Null)
+    );
+    let before = files(&sandbox).await.as_i64().unwrap();
+    let _working = work(&app);
+    once(&app, &died, "READY").await;
+    once(&app, &waits, "READY").await;
+    assert_eq!(
+        files(&sandbox).await,
+        before + 3,
+        "the folder, and each once"
     );
 }

@@ -449,6 +449,24 @@ async fn calls_of_a_job_act_with_the_organizations_account(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn bytes_go_to_the_organizations_account_and_come_from_it(pool: PgPool) {
+    let (app, _sandbox) = TestApp::with_providers(pool).await;
+    let account = Some("assistant@sandbox.example");
+    connect(&app, &app.owner, "google", account).await;
+    let event = crate::scene::create(&app.planner, "/v1/events", &crate::scene::event()).await;
+    let path = format!("/v1/events/{event}/documents/content?name=plan.txt");
+    let request = app.planner.request(axum::http::Method::POST, &path);
+    let request = request
+        .header("content-type", "text/plain")
+        .header("idempotency-key", "plan");
+    // The sidecar's own account does not see the folder that this goes into.
+    let document = app.planner.send(request, "Chairs in rows".into()).await;
+    let document = document.expect(201);
+    let path = format!("/v1/documents/{}/content", document["id"].as_str().unwrap());
+    assert_eq!(app.viewer.get(&path).await.text(), "Chairs in rows");
+}
+
+#[sqlx::test]
 async fn a_task_is_one_issue_that_follows_it(pool: PgPool) {
     let (app, sandbox) = TestApp::with_providers(pool).await;
     connect(&app, &app.owner, "linear", Some("other-workspace")).await;

@@ -9,6 +9,7 @@
 mod access;
 mod agents;
 mod blocked_dates;
+mod booking_run;
 mod bookings;
 mod calendar;
 mod caterers;

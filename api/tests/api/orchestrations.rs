@@ -1,17 +1,8 @@
 //! Runs as their clients see them, with real workers, and the sandbox in place of the providers.
 
-use std::{
-    future::Future,
-    pin::pin,
-    task::Poll,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use event_planner_api::{
-    jobs::{Done, Failure, HANDLERS, Handler, Job, Options, Worker},
-    orchestrations::run_subtask,
-    state::App,
-};
+use event_planner_api::jobs::{HANDLERS, Handler, Options, Worker};
 use event_planner_sandbox::{Fault, Misbehaviour, Provider};
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -34,7 +25,7 @@ pub fn worker(app: &TestApp) -> Running {
     worker_with(app, HANDLERS, Options::default())
 }
 
-fn worker_with(app: &TestApp, handlers: &'static [Handler], options: Options) -> Running {
+pub fn worker_with(app: &TestApp, handlers: &'static [Handler], options: Options) -> Running {
     let stop = CancellationToken::new();
     let running = tokio::spawn(Worker::run(
         app.app.clone(),
@@ -53,7 +44,7 @@ pub async fn until(app: &TestApp, run: &Value, status: &str) -> Value {
     .await
 }
 
-async fn until_with(
+pub async fn until_with(
     app: &TestApp,
     run: &Value,
     what: &str,
@@ -74,7 +65,7 @@ async fn until_with(
     }
 }
 
-fn path(run: &Value) -> String {
+pub fn path(run: &Value) -> String {
     format!("/v1/orchestrations/{}", run["id"].as_str().unwrap())
 }
 
@@ -97,7 +88,7 @@ async fn act(app: &TestApp, run: &Value, step: usize, verb: &str) -> crate::supp
     app.planner.post(&path, &Value::Null).await
 }
 
-fn statuses(run: &Value) -> Vec<&str> {
+pub fn statuses(run: &Value) -> Vec<&str> {
     let subtasks = run["subtasks"].as_array().unwrap().iter();
     subtasks
         .map(|subtask| subtask["status"].as_str().unwrap())
@@ -115,41 +106,6 @@ fn post(id: &str, depends_on: &[&str]) -> Value {
 
 fn playbook(steps: &[Value]) -> Value {
     json!({ "name": "posts", "title": "Posts", "steps": steps })
-}
-
-/// An event with everything that the booking run asks for, and the booking of a venue for it.
-async fn book(app: &TestApp) -> (Value, Value) {
-    let venue = scene::create(&app.owner, "/v1/venues", &scene::venue("Porto")).await;
-    let mut event = scene::event();
-    event["contact_name"] = json!("Ada");
-    event["contact_phone"] = json!("+14155550100");
-    let event = app.planner.post("/v1/events", &event).await.expect(201);
-    let body = json!({ "venue_id": venue, "number_of_guests": 40 });
-    let path = format!("/v1/events/{}/bookings", event["id"].as_str().unwrap());
-    let booked = app
-        .planner
-        .post_once("book", &path, &body)
-        .await
-        .expect(201);
-    (event, booked)
-}
-
-/// What the booking run leaves behind, each once.
-async fn assert_booked_once(sandbox: &event_planner_sandbox::Sandbox, before: &Value) {
-    let counts = providers::counts(sandbox).await;
-    assert_eq!(counts["slack"]["messages"], 1, "{counts}");
-    assert_eq!(counts["twilio"]["messages"], 1, "{counts}");
-    assert_eq!(counts["stripe"]["payment_links"], 1, "{counts}");
-    let added = |group: &str, thing: &str| {
-        let count = |counts: &Value| counts["google"][group][thing].as_i64().unwrap();
-        count(&counts) - count(before)
-    };
-    assert_eq!(
-        added("drive", "files"),
-        4,
-        "folder and three documents: {counts}"
-    );
-    assert_eq!(added("calendar", "events"), 1, "{counts}");
 }
 
 #[sqlx::test]
@@ -218,203 +174,6 @@ async fn a_description_becomes_a_run_with_a_plan(pool: PgPool) {
         .expect_invalid(&["#/playbook"]);
     let stranger = app.stranger.get("/v1/orchestrations").await.expect(200);
     assert_eq!(stranger["items"], json!([]));
-}
-
-#[sqlx::test]
-async fn booking_runs_once_and_is_undone_when_the_event_is_cancelled(pool: PgPool) {
-    let (app, sandbox) = TestApp::with_providers(pool.clone()).await;
-    let before = providers::counts(&sandbox).await;
-    let (event, booked) = book(&app).await;
-    let run = &booked["orchestration"];
-    assert_eq!(
-        (&run["playbook"], &run["is_booking_run"]),
-        (&json!("booking"), &json!(true))
-    );
-    let working = worker(&app);
-    let done = until(&app, run, "SUCCEEDED").await;
-    assert_eq!(statuses(&done), ["SUCCEEDED"; 8], "{done:#}");
-    assert_booked_once(&sandbox, &before).await;
-    let contact = &done["subtasks"][7]["input"];
-    assert_eq!(contact["to"], "+14155550100");
-    assert!(
-        contact["body"].as_str().unwrap().contains("http"),
-        "the link: {contact}"
-    );
-
-    let cancel = format!("/v1/events/{}/cancel", event["id"].as_str().unwrap());
-    app.planner
-        .post_once("cancel", &cancel, &Value::Null)
-        .await
-        .expect(200);
-    let undone = until(&app, run, "COMPENSATION_FAILED").await;
-    working.stop().await;
-    let mut expected = ["COMPENSATED"; 8];
-    expected[5] = "COMPENSATION_FAILED";
-    assert_eq!(statuses(&undone), expected, "{undone:#}");
-    let told = undone["subtasks"][5]["error"].as_str().unwrap();
-    assert!(told.contains("plink_"), "what a person is to do: {told}");
-    let undone_in_order: Vec<String> = sqlx::query_scalar(
-        "SELECT after->>'step' FROM audit_entries WHERE action = 'subtask.compensated' ORDER BY id",
-    )
-    .fetch_all(&pool)
-    .await
-    .unwrap();
-    assert_eq!(
-        undone_in_order.last().map(String::as_str),
-        Some("folder"),
-        "what came first last: {undone_in_order:?}"
-    );
-    let counts = providers::counts(&sandbox).await;
-    assert_eq!(
-        counts["slack"]["messages"], 2,
-        "the announcement and its end: {counts}"
-    );
-    assert_eq!(counts["twilio"]["messages"], 2, "{counts}");
-    // A person says that the link is closed.
-    let settled = act(&app, &undone, 5, "skip").await.expect(200);
-    assert_eq!(settled["status"], "CANCELLED");
-}
-
-#[sqlx::test]
-async fn an_event_has_one_booking_run_and_the_organization_decides_whether(pool: PgPool) {
-    let (app, _sandbox) = TestApp::with_providers(pool).await;
-    let venue = scene::create(&app.owner, "/v1/venues", &scene::venue("Porto")).await;
-    scene::create(&app.owner, "/v1/caterers", &scene::caterer("Porto")).await;
-    let plan = app
-        .planner
-        .post("/v1/plans", &scene::brief("Porto"))
-        .await
-        .expect(201);
-    let book = format!("/v1/plans/{}/options/1/book", plan["id"].as_str().unwrap());
-    let preview = app
-        .planner
-        .post_once("p", &format!("{book}?validate_only=true"), &json!({}))
-        .await
-        .expect(200);
-    assert_eq!(
-        preview["orchestration"]["subtasks"]
-            .as_array()
-            .unwrap()
-            .len(),
-        8
-    );
-    let runs = async || {
-        app.viewer.get("/v1/orchestrations").await.expect(200)["items"]
-            .as_array()
-            .unwrap()
-            .len()
-    };
-    assert_eq!(runs().await, 0);
-    let booked = app
-        .planner
-        .post_once("b", &book, &json!({}))
-        .await
-        .expect(201);
-    assert_eq!(booked["bookings"].as_array().unwrap().len(), 2);
-    assert_eq!(runs().await, 1);
-    // The last booking that goes takes the run with it; the event may be booked again.
-    for booking in booked["bookings"].as_array().unwrap() {
-        let id = booking["id"].as_str().unwrap();
-        app.planner
-            .post_once(id, &format!("/v1/bookings/{id}/cancel"), &Value::Null)
-            .await
-            .expect(200);
-    }
-    let run = app
-        .viewer
-        .get(&path(&booked["orchestration"]))
-        .await
-        .expect(200);
-    assert_eq!(run["status"], "CANCELLED", "{run:#}");
-    let event = booked["event"]["id"].as_str().unwrap();
-    let body = json!({ "venue_id": venue, "number_of_guests": 40 });
-    let again = format!("/v1/events/{event}/bookings");
-    let booked = app
-        .planner
-        .post_once("again", &again, &body)
-        .await
-        .expect(201);
-    assert_eq!(booked["orchestration"]["status"], "QUEUED");
-    assert_eq!(runs().await, 2);
-
-    let organization = format!("/v1/organizations/{}", app.organization_id);
-    app.owner
-        .patch(&organization, "*", &json!({ "booking_run": "OFF" }))
-        .await
-        .expect(200);
-    let other = app
-        .planner
-        .post("/v1/events", &scene::event())
-        .await
-        .expect(201);
-    let path = format!("/v1/events/{}/bookings", other["id"].as_str().unwrap());
-    let booked = app.planner.post_once("off", &path, &body).await.expect(201);
-    assert_eq!(booked["orchestration"], Value::Null);
-}
-
-/// Crashes: the first attempts are dropped at one of their waits, before, in or after the effect, and nobody gives the job
-/// back.
-const CRASHING: &[Handler] = &[Handler {
-    kind: "subtask.run",
-    attempts: 50,
-    timeout: Duration::from_secs(30),
-    every: None,
-    run: |app, job| Box::pin(crash(app, job)),
-}];
-
-async fn crash(app: App, job: Job) -> Result<Done, Failure> {
-    let seed = u32::from(job.id.as_bytes()[15]);
-    let polls = match job.attempts {
-        1 => 1 + seed % 8,
-        2 => 5 + seed % 16,
-        3 => 10 + seed % 32,
-        _ => u32::MAX,
-    };
-    let mut run = pin!(run_subtask(app, job));
-    let mut made = 0;
-    std::future::poll_fn(|context| {
-        made += 1;
-        if made > polls {
-            return Poll::Ready(Err(Failure::Lost));
-        }
-        run.as_mut().poll(context)
-    })
-    .await
-}
-
-#[sqlx::test]
-async fn a_run_whose_workers_crash_anywhere_comes_to_the_same_end(pool: PgPool) {
-    let (app, sandbox) = TestApp::with_providers(pool).await;
-    let before = providers::counts(&sandbox).await;
-    let (event, booked) = book(&app).await;
-    let options = Options {
-        lease: Duration::from_millis(400),
-        ..Options::default()
-    };
-    let working = worker_with(&app, CRASHING, options);
-    let done = until(&app, &booked["orchestration"], "SUCCEEDED").await;
-    assert_eq!(statuses(&done), ["SUCCEEDED"; 8], "{done:#}");
-    let begun: i64 = done["subtasks"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|subtask| subtask["attempts"].as_i64().unwrap())
-        .sum();
-    assert!(begun > 8, "there were crashes after the beginning: {begun}");
-    assert_booked_once(&sandbox, &before).await;
-    let cancel = format!("/v1/events/{}/cancel", event["id"].as_str().unwrap());
-    app.planner
-        .post_once("cancel", &cancel, &Value::Null)
-        .await
-        .expect(200);
-    until(&app, &done, "COMPENSATION_FAILED").await;
-    working.stop().await;
-    let counts = providers::counts(&sandbox).await;
-    assert_eq!(
-        (&counts["slack"]["messages"], &counts["twilio"]["messages"]),
-        (&json!(2), &json!(2)),
-        "{counts}"
-    );
 }
 
 #[sqlx::test]

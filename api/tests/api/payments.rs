@@ -34,6 +34,10 @@ struct Shop {
 impl Shop {
     async fn new(pool: PgPool) -> Self {
         let (app, sandbox, stripe) = Stripe::start(pool).await;
+        // Runs of bookings ask for the deposit by themselves.
+        let organization = format!("/v1/organizations/{}", app.organization_id);
+        let off = json!({"booking_run": "OFF"});
+        app.owner.patch(&organization, "*", &off).await.expect(200);
         let venue_id = create(&app.planner, "/v1/venues", &venue("Shop")).await;
         let event_id = create(&app.planner, "/v1/events", &event()).await;
         let booking_id = book(&app, event_id, &json!({"venue_id": venue_id})).await;
@@ -131,7 +135,7 @@ async fn book(app: &TestApp, event_id: Uuid, place: &Value) -> Uuid {
 }
 
 /// Presses a button of the payment page.
-async fn press(payment: &Value, choice: &str) {
+pub async fn press(payment: &Value, choice: &str) {
     let pressed = http()
         .post(payment["url"].as_str().unwrap())
         .header("content-type", "application/x-www-form-urlencoded")
@@ -726,7 +730,7 @@ async fn the_actions_are_done_once_for_their_key_and_undo_each_other(pool: PgPoo
 }
 
 /// Ends all holds, as if their time were over.
-async fn expire_holds(pool: &PgPool, app: &TestApp) {
+pub async fn expire_holds(pool: &PgPool, app: &TestApp) {
     sqlx::query("UPDATE bookings SET expires_at = now() - interval '1 hour' WHERE status = 'HELD'")
         .execute(pool)
         .await

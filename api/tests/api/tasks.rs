@@ -529,9 +529,14 @@ async fn a_run_makes_a_checklist_once_and_takes_back_what_nobody_did(pool: PgPoo
         .post(&format!("/v1/tasks/{done}/complete"), &Value::Null)
         .await
         .expect(200);
-    let dropped = actions::drop_open(&app.app, &errand(&app, "b"), event_id, DropOpenInput {})
-        .await
-        .unwrap();
+    let dropped = actions::drop_open(
+        &app.app,
+        &errand(&app, "b"),
+        event_id,
+        DropOpenInput::default(),
+    )
+    .await
+    .unwrap();
     assert_eq!(dropped.task_ids, first.task_ids[1..]);
     let left = app
         .viewer

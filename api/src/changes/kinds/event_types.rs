@@ -170,6 +170,7 @@ pub const EVENT_TYPES: &[EventType] = &[
     events("document.updated", "document", "A document was changed."),
     events("document.shared", "document", "A document was shared."),
     events("document.failed", "document", "Its file could not be made."),
+    events("document.retried", "document", "Its file is made again."),
     events("document.trashed", "document", "A document was trashed."),
     events("message.queued", "message", "A message is to be sent."),
     events("message.sent", "message", "A message was sent."),

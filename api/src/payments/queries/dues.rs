@@ -86,3 +86,40 @@ pub async fn shares(
     .fetch_all(db)
     .await
 }
+
+/// Payments that are still asked for, for this booking and none that stands.
+pub async fn only_for_cancelled(
+    db: &mut PgConnection,
+    organization_id: Uuid,
+    booking_id: Uuid,
+) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar!(
+        "SELECT r.id FROM payment_requests r
+         JOIN payment_shares s ON s.organization_id = $1 AND s.payment_request_id = r.id AND s.booking_id = $2
+         WHERE r.organization_id = $1 AND r.status IN ('PENDING', 'PROCESSING') AND r.cancel_requested_at IS NULL
+           AND NOT EXISTS (
+               SELECT FROM payment_shares o JOIN bookings b ON b.organization_id = $1 AND b.id = o.booking_id
+               WHERE o.organization_id = $1 AND o.payment_request_id = r.id AND b.status <> 'CANCELLED')
+         ORDER BY r.id",
+        organization_id,
+        booking_id
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Whether money of an event is still asked for or on its way, and wanted.
+pub async fn is_being_paid(
+    db: &mut PgConnection,
+    organization_id: Uuid,
+    event_id: Uuid,
+) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM payment_requests WHERE organization_id = $1 AND event_id = $2
+                          AND status IN ('PENDING', 'PROCESSING') AND cancel_requested_at IS NULL) AS "exists!""#,
+        organization_id,
+        event_id
+    )
+    .fetch_one(db)
+    .await
+}
