@@ -6,12 +6,14 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Duration, Instant};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
+use uuid::Uuid;
 use validator::{Validate, ValidationError};
 
 use crate::{
     access::{Access, ManageOrganization, ReadEvents},
     extract::{IfMatch, Json, Path},
     jobs::Failure,
+    outbound::Refused,
     page::{List, NoFilter, Page},
     playbooks::definition,
     problem::{OnConstraint, Problem, kinds},
@@ -23,9 +25,12 @@ mod directory;
 mod people;
 mod queries;
 pub mod remote;
+mod token;
 pub mod tools;
 pub use directory::{BUILT_IN, BuiltIn, Directory, Found, Registered, Unknown};
 pub use remote::RemoteTool;
+use token::SealedToken;
+pub use token::seal_anew;
 
 /// A server that does not list its tools in this time is not reachable.
 const CHECK_TIME: Duration = Duration::from_secs(5);
@@ -175,12 +180,12 @@ async fn create_agent(
     access: Access<ManageOrganization>,
     Json(new): Json<NewAgent>,
 ) -> Result<Response, Problem> {
-    remote::check_address(&new.url, &app.orchestrations.agent_networks)
-        .map_err(|detail| Problem::field("/url", "address", detail))?;
+    check_address(&app, &new.url)?;
     let organization_id = access.organization_id();
     let mut work = access.begin(&app).await?;
     let (id, now) = (work.new_id(), work.now);
-    let agent = queries::insert(&mut work, organization_id, id, &new, now)
+    let token = seal(&app, organization_id, id, new.token.as_deref())?;
+    let agent = queries::insert(&mut work, organization_id, id, &new, token.as_ref(), now)
         .await
         .on_constraint(|constraint| {
             let detail = "another agent has this type; delete it first";
@@ -315,6 +320,30 @@ impl From<&BuiltIn> for Agent {
             created_at: None,
         }
     }
+}
+
+fn check_address(app: &App, url: &str) -> Result<(), Problem> {
+    let refused = |refused: Refused| Problem::field("/url", "address", refused.0);
+    app.agent_outbound.to(url).map_err(refused)?;
+    Ok(())
+}
+
+fn seal(
+    app: &App,
+    organization_id: Uuid,
+    id: Uuid,
+    token: Option<&str>,
+) -> Result<Option<SealedToken>, Problem> {
+    let Some(token) = token else {
+        return Ok(None);
+    };
+    let ring = app.keys.ring()?;
+    Ok(Some(SealedToken::new(
+        ring,
+        organization_id,
+        id,
+        &token.into(),
+    )?))
 }
 
 fn visible(token: &str) -> Result<(), ValidationError> {

@@ -14,12 +14,12 @@ use uuid::Uuid;
 
 use super::{
     Integrations, Provider, Status,
-    keyring::{KeyRing, Place},
     oauth::{Denial, OAuth, Tokens},
     queries::{self, NewTokens, Stored},
 };
 use crate::{
     audit,
+    keyring::{KeyRing, Place},
     problem::{Problem, kinds},
     sidecars::{Refusal, SidecarError},
 };

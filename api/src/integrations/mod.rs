@@ -16,6 +16,7 @@ use crate::{
     access::{Access, ReadIntegrations, WriteIntegrations},
     config,
     extract::{IfMatch, Path},
+    keyring::{KeyRing, Keys},
     page::{List, NoFilter, Page},
     problem::{Problem, kinds},
     state::{App, Clock, Ids},
@@ -25,7 +26,6 @@ use crate::{
 mod accounts;
 mod connect;
 mod disconnect;
-mod keyring;
 mod mirror;
 mod oauth;
 mod provider;
@@ -34,10 +34,9 @@ mod rotate;
 
 pub use connect::callback_routes;
 pub use disconnect::revoke;
-pub use keyring::{KeyRing, Place, Sealed};
 pub use mirror::{MirrorTask, MirroredTask, mirror, mirror_task};
 pub use provider::Provider;
-pub use rotate::rotate;
+pub use rotate::seal_anew;
 
 /// Refreshes at once in a process: each waits for a provider with a connection to the database in its hand.
 const TURNS: usize = 4;
@@ -187,7 +186,7 @@ struct Inner {
     db: PgPool,
     clock: Clock,
     ids: Ids,
-    ring: Option<KeyRing>,
+    keys: Keys,
     clients: Vec<oauth::OAuth>,
     return_url: Option<String>,
     turns: [Mutex<()>; TURNS],
@@ -195,10 +194,10 @@ struct Inner {
 
 impl Integrations {
     /// # Errors
-    /// Settings that do not hold: keys that are none, half a client, an address that is none.
+    /// Settings that do not hold: half a client, an address that is none.
     pub fn from_config(
         config: &config::Integrations,
-        is_production: bool,
+        keys: Keys,
         db: PgPool,
         clock: Clock,
         metrics: &mcp_kit::Metrics,
@@ -208,20 +207,19 @@ impl Integrations {
             let client = config.client(provider)?;
             clients.extend(oauth::OAuth::new(provider, client, metrics)?);
         }
-        let ring = config.keys.ring(is_production)?;
         let return_url = config.integrations_return_url.clone();
-        Ok(Self::assemble(db, clock, ring, clients, return_url))
+        Ok(Self::assemble(db, clock, keys, clients, return_url))
     }
 
     /// None can be connected: for commands that serve nobody.
     pub fn unset(db: PgPool) -> Self {
-        Self::assemble(db, Clock::System, None, Vec::new(), None)
+        Self::assemble(db, Clock::System, Keys::default(), Vec::new(), None)
     }
 
     fn assemble(
         db: PgPool,
         clock: Clock,
-        ring: Option<KeyRing>,
+        keys: Keys,
         clients: Vec<oauth::OAuth>,
         return_url: Option<String>,
     ) -> Self {
@@ -229,7 +227,7 @@ impl Integrations {
             db,
             clock,
             ids: Ids::default(),
-            ring,
+            keys,
             clients,
             return_url,
             turns: std::array::from_fn(|_| Mutex::default()),
@@ -249,8 +247,7 @@ impl Integrations {
     }
 
     fn ring(&self) -> Result<&KeyRing, Problem> {
-        let ring = self.0.ring.as_ref();
-        ring.ok_or_else(|| not_configured("set INTEGRATIONS_KEYS (or its file)".to_owned()))
+        self.0.keys.ring()
     }
 
     fn oauth(&self, provider: Provider) -> Result<&oauth::OAuth, Problem> {

@@ -325,8 +325,8 @@ pub static SIDECAR_NOT_CONFIGURED: Kind = Kind {
 pub static INTEGRATION_NOT_CONFIGURED: Kind = Kind {
     status: 501,
     code: "integration_not_configured",
-    title: "Accounts cannot be connected here",
-    meaning: "This installation is not set up to connect accounts at this provider.",
+    title: "This installation is not set up for it",
+    meaning: "This installation is not set up to connect accounts at this provider, or has no keys to seal tokens and secrets with.",
     remedy: "The operator sets what `detail` names.",
 };
 

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use event_planner_api::orchestrations::Orchestrations;
+use event_planner_api::{orchestrations::Orchestrations, outbound::Rules};
 use mcp_kit::{Call, Sidecar, Tool, ToolError, Tools, testing};
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -60,7 +60,7 @@ async fn serve(rung: Arc<AtomicU32>) -> String {
 
 async fn app(pool: PgPool) -> TestApp {
     let orchestrations = Orchestrations {
-        agent_networks: vec!["127.0.0.0/8".parse().unwrap()],
+        agent_rules: Rules::within(&["127.0.0.0/8".parse().unwrap()]),
         ..Orchestrations::default()
     };
     TestApp::with_orchestrations(pool, orchestrations).await

@@ -9,8 +9,9 @@ use std::{
 use axum::http::{Method, StatusCode};
 use event_planner_api::{
     access::Role,
-    integrations::{KeyRing, MirrorTask, Provider, rotate},
+    integrations::{MirrorTask, Provider},
     jobs::{HANDLERS, Options, Worker},
+    keyring::{KeyRing, rotate},
     sidecars::SidecarError,
     work::Work,
 };
