@@ -14,7 +14,12 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 
-use crate::{orchestrations, support::TestApp};
+use crate::{
+    orchestrations,
+    outbound::{answering, canary, hostile},
+    support::TestApp,
+    webhooks::Receiver,
+};
 
 const TOKEN: &str = "4kPz7QvW1xYbN8sLr2TfHc6JmUaGd9Ei-agent";
 
@@ -167,4 +172,81 @@ async fn an_agent_at_an_inner_address_is_refused(pool: PgPool) {
     );
     let listed = app.viewer.get("/v1/agents").await.expect(200);
     assert_eq!(listed["items"].as_array().unwrap().len(), 12);
+}
+
+/// Whether the agent could be reached.
+async fn reaches(app: &TestApp) -> bool {
+    let path = "/v1/agents/inner/check";
+    let check = app.owner.post(path, &Value::Null).await.expect(200);
+    check["is_reachable"].as_bool().unwrap()
+}
+
+#[sqlx::test]
+async fn hostile_addresses_of_agents_never_reach_the_machine_itself(pool: PgPool) {
+    let (port, heard) = canary().await;
+    let orchestrations = Orchestrations {
+        // The canary's port is right, so that nothing but the address can be the reason.
+        agent_rules: Rules {
+            ports: vec![443, 8443, port],
+            ..Rules::default()
+        },
+        ..Orchestrations::default()
+    };
+    let app = TestApp::with_orchestrations(pool.clone(), orchestrations).await;
+    let stored = json!({ "agent_type": "inner", "url": "https://agent.invalid/mcp" });
+    app.owner.post("/v1/agents", &stored).await.expect(201);
+    for url in hostile(port) {
+        let agent = json!({ "agent_type": "other", "url": url });
+        let added = app.owner.post("/v1/agents", &agent).await;
+        if added.status == 201 {
+            // A name, which is judged when it is looked up.
+            let deleted = app.owner.delete("/v1/agents/other", "*").await;
+            assert_eq!(deleted.status, 204);
+        } else {
+            added.expect_invalid(&["#/url"]);
+        }
+        // Nor when the rules were others at the time when it was stored.
+        if (1..=2000).contains(&url.len()) {
+            let store = sqlx::query("UPDATE agents SET url = $1").bind(&url);
+            store.execute(&pool).await.unwrap();
+            assert!(!reaches(&app).await, "{url:?}");
+        }
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(heard.load(Ordering::SeqCst), 0);
+}
+
+#[sqlx::test]
+async fn an_agents_name_that_leads_inside_is_not_connected_to(pool: PgPool) {
+    let (port, heard) = canary().await;
+    // 127.0.0.1 is allowed and stands for a public address; 127.0.0.2 is not.
+    let agent_rules = Rules {
+        networks: vec!["127.0.0.1/32".parse().unwrap()],
+        ..answering(&[&["127.0.0.2"], &["127.0.0.1", "127.0.0.2"], &["::1"]])
+    };
+    let orchestrations = Orchestrations {
+        agent_rules,
+        ..Orchestrations::default()
+    };
+    let app = TestApp::with_orchestrations(pool, orchestrations).await;
+    let url = format!("http://rebind.example.com:{port}/mcp");
+    let agent = json!({ "agent_type": "inner", "url": url });
+    app.owner.post("/v1/agents", &agent).await.expect(201);
+    for _ in 0..3 {
+        assert!(!reaches(&app).await);
+    }
+    assert_eq!(heard.load(Ordering::SeqCst), 0);
+}
+
+#[sqlx::test]
+async fn an_agents_redirects_are_not_followed(pool: PgPool) {
+    let (port, heard) = canary().await;
+    let app = app(pool).await;
+    let redirecting = Receiver::start().await;
+    redirecting.redirect(307, &format!("http://127.0.0.1:{port}/mcp"));
+    let agent = json!({ "agent_type": "inner", "url": redirecting.url() });
+    app.owner.post("/v1/agents", &agent).await.expect(201);
+    assert!(!reaches(&app).await);
+    assert!(!redirecting.messages().is_empty());
+    assert_eq!(heard.load(Ordering::SeqCst), 0);
 }

@@ -37,6 +37,7 @@ mod queries;
 mod reminders;
 mod reschedule;
 mod scene;
+mod secrets;
 mod sidecars;
 mod support;
 mod tasks;
