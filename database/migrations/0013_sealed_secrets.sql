@@ -27,9 +27,6 @@ CREATE TABLE task_issues (
     organization_id uuid NOT NULL REFERENCES organizations,
     task_id uuid NOT NULL,
     issue_id text NOT NULL CHECK (length(issue_id) BETWEEN 1 AND 200),
-    -- For people, such as EVT-12.
-    identifier text NOT NULL CHECK (length(identifier) BETWEEN 1 AND 200),
-    url text NOT NULL CHECK (length(url) BETWEEN 1 AND 2000),
     PRIMARY KEY (organization_id, task_id)
 );
 SELECT protect_tenant_table('task_issues');

@@ -26,7 +26,6 @@ use crate::{
 mod accounts;
 mod connect;
 mod disconnect;
-mod mirror;
 mod oauth;
 mod provider;
 mod queries;
@@ -34,7 +33,6 @@ mod rotate;
 
 pub use connect::callback_routes;
 pub use disconnect::revoke;
-pub use mirror::{MirrorTask, MirroredTask, mirror, mirror_task};
 pub use provider::Provider;
 pub use rotate::seal_anew;
 
