@@ -177,7 +177,7 @@ impl App {
             keys.clone(),
             db.clone(),
             Clock::System,
-            &metrics.sidecars,
+            &metrics,
         )?;
         let limiter = RateLimiter::new(config.redis_url()?.as_ref(), "", config.rate_limit)?;
         Self::assemble(

@@ -3,6 +3,7 @@
 use axum::{extract::State, response::Response};
 use jiff_sqlx::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::time::{Duration, Instant};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -11,14 +12,14 @@ use validator::{Validate, ValidationError};
 
 use crate::{
     access::{Access, ManageOrganization, ReadEvents},
-    extract::{IfMatch, Json, Path},
+    extract::{IfMatch, Json, MergePatch, Path},
     jobs::Failure,
     outbound::Refused,
     page::{List, NoFilter, Page},
     playbooks::definition,
     problem::{OnConstraint, Problem, kinds},
     state::App,
-    work::Answer,
+    work::{Answer, Work},
 };
 
 mod directory;
@@ -38,7 +39,7 @@ const CHECK_TIME: Duration = Duration::from_secs(5);
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list_agents, create_agent))
-        .routes(routes!(get_agent, delete_agent))
+        .routes(routes!(get_agent, update_agent, delete_agent))
         .routes(routes!(check_agent))
 }
 
@@ -97,6 +98,9 @@ pub struct NewAgent {
     #[schema(max_items = 200, required = false)]
     pub tools: Vec<String>,
 }
+
+/// What `NewAgent` cannot set.
+const READ_ONLY: &[&str] = &["kind", "has_token", "version", "created_at"];
 
 /// Whether an agent can be reached, and what it offers.
 #[derive(Debug, Serialize, ToSchema)]
@@ -217,6 +221,49 @@ async fn get_agent(
     }
 }
 
+/// Change an agent that the organization registered. Its token stays unless one is given, or null takes it away; another
+/// address needs one of the two, so that nobody is sent a token that was meant for somebody else.
+#[utoipa::path(patch, path = "/v1/agents/{agent_type}", tag = "agents",
+    params(("agent_type" = String, Path, description = "The agent's type.")),
+    request_body(content = NewAgent, content_type = "application/merge-patch+json"),
+    responses((status = 200, description = "The agent as it is now.", body = Agent)))]
+async fn update_agent(
+    State(app): State<App>,
+    access: Access<ManageOrganization>,
+    Path(agent_type): Path<String>,
+    if_match: IfMatch,
+    patch: MergePatch,
+) -> Result<Response, Problem> {
+    let organization_id = access.organization_id();
+    let mut work = access.begin(&app).await?;
+    let current = own(&mut work, organization_id, &agent_type).await?;
+    if_match.check(current.version.unwrap_or_default())?;
+    let mut shown = serde_json::to_value(&current).map_err(anyhow::Error::from)?;
+    shown["token"] = Value::Null;
+    let new: NewAgent = patch.apply(&shown, READ_ONLY)?;
+    if new.agent_type != agent_type {
+        let detail = format!("must stay {agent_type}; register another agent instead");
+        return Err(Problem::field("/agent_type", "fixed", detail));
+    }
+    let keeps_token = current.has_token && !patch.names("token");
+    if keeps_token && current.url.as_ref() != Some(&new.url) {
+        let detail = "is required with another url: the token for that, or null for none";
+        return Err(Problem::field("/token", "required", detail));
+    }
+    check_address(&app, &new.url)?;
+    let (id, now) = (
+        queries::id(&mut work, organization_id, &agent_type).await?,
+        work.now,
+    );
+    let token = seal(&app, organization_id, id, new.token.as_deref())?;
+    let token = (!keeps_token).then_some(token.as_ref());
+    let agent = queries::update(&mut work, organization_id, id, &new, token, now).await?;
+    work.audit("agent.updated", ("agent", id), Some(&current), Some(&agent))
+        .await?;
+    work.commit(Answer::ok(agent.version.unwrap_or_default(), &agent)?)
+        .await
+}
+
 /// Remove an agent that the organization registered. Steps that name it fail from then on.
 #[utoipa::path(delete, path = "/v1/agents/{agent_type}", tag = "agents",
     params(("agent_type" = String, Path, description = "The agent's type.")),
@@ -229,13 +276,7 @@ async fn delete_agent(
 ) -> Result<Response, Problem> {
     let organization_id = access.organization_id();
     let mut work = access.begin(&app).await?;
-    let agent = queries::get(&mut work, organization_id, &agent_type).await?;
-    let Some(agent) = agent else {
-        return Err(match built_in(&agent_type) {
-            Some(_) => Problem::conflict(&kinds::IN_USE, "a built-in agent cannot be removed"),
-            None => Problem::NotFound,
-        });
-    };
+    let agent = own(&mut work, organization_id, &agent_type).await?;
     if_match.check(agent.version.unwrap_or_default())?;
     let id = queries::delete(&mut work, organization_id, &agent_type).await?;
     let subject = ("agent", id.unwrap_or_default());
@@ -320,6 +361,18 @@ impl From<&BuiltIn> for Agent {
             created_at: None,
         }
     }
+}
+
+/// The agent, if the organization registered it.
+async fn own(work: &mut Work, organization_id: Uuid, agent_type: &str) -> Result<Agent, Problem> {
+    let agent = queries::get(work, organization_id, agent_type).await?;
+    agent.ok_or_else(|| match built_in(agent_type) {
+        Some(_) => {
+            let detail = "a built-in agent cannot be changed or removed";
+            Problem::conflict(&kinds::IN_USE, detail)
+        }
+        None => Problem::NotFound,
+    })
 }
 
 fn check_address(app: &App, url: &str) -> Result<(), Problem> {

@@ -74,6 +74,52 @@ pub async fn insert(
     .await
 }
 
+pub async fn id(
+    db: &mut PgConnection,
+    organization_id: Uuid,
+    agent_type: &str,
+) -> sqlx::Result<Uuid> {
+    sqlx::query_scalar!(
+        "SELECT id FROM agents WHERE organization_id = $1 AND agent_type = $2",
+        organization_id,
+        agent_type
+    )
+    .fetch_one(db)
+    .await
+}
+
+/// `token` is none where the token stays.
+pub async fn update(
+    db: &mut PgConnection,
+    organization_id: Uuid,
+    id: Uuid,
+    new: &NewAgent,
+    token: Option<Option<&SealedToken>>,
+    now: Timestamp,
+) -> sqlx::Result<Agent> {
+    let replaces_token = token.is_some();
+    let token = token.flatten();
+    sqlx::query_as!(
+        Agent,
+        r#"UPDATE agents SET description = $3, url = $4, tools = $5, version = version + 1, updated_at = $6,
+               key_id = CASE WHEN $7 THEN $8 ELSE key_id END, token = CASE WHEN $7 THEN $9 ELSE token END
+           WHERE organization_id = $1 AND id = $2
+           RETURNING agent_type, 'MCP' AS "kind!: AgentKind", description, url AS "url?", token IS NOT NULL AS "has_token!", tools,
+                     version AS "version?", created_at AS "created_at?""#,
+        organization_id,
+        id,
+        new.description,
+        new.url,
+        &new.tools,
+        now.to_sqlx(),
+        replaces_token,
+        token.map(|token| &token.key_id),
+        token.map(|token| &token.token)
+    )
+    .fetch_one(db)
+    .await
+}
+
 pub async fn delete(
     db: &mut PgConnection,
     organization_id: Uuid,

@@ -25,7 +25,7 @@ mod make;
 mod queries;
 mod share;
 
-pub use content::forget_broken_uploads;
+pub use content::{attachment, forget_broken_uploads};
 pub use make::{ATTEMPTS, create, trash};
 
 pub fn routes() -> OpenApiRouter<App> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::{extract::State, response::Response};
 use jiff_sqlx::Timestamp;
+use prometheus::IntCounterVec;
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use tokio::sync::Mutex;
@@ -20,6 +21,7 @@ use crate::{
     page::{List, NoFilter, Page},
     problem::{Problem, kinds},
     state::{App, Clock, Ids},
+    telemetry::Metrics,
     work::Answer,
 };
 
@@ -187,6 +189,8 @@ struct Inner {
     keys: Keys,
     clients: Vec<oauth::OAuth>,
     return_url: Option<String>,
+    /// By provider and outcome.
+    refreshes: Option<IntCounterVec>,
     turns: [Mutex<()>; TURNS],
 }
 
@@ -198,20 +202,28 @@ impl Integrations {
         keys: Keys,
         db: PgPool,
         clock: Clock,
-        metrics: &mcp_kit::Metrics,
+        metrics: &Metrics,
     ) -> anyhow::Result<Self> {
         let mut clients = Vec::new();
         for provider in Provider::ALL {
             let client = config.client(provider)?;
-            clients.extend(oauth::OAuth::new(provider, client, metrics)?);
+            clients.extend(oauth::OAuth::new(provider, client, &metrics.sidecars)?);
         }
         let return_url = config.integrations_return_url.clone();
-        Ok(Self::assemble(db, clock, keys, clients, return_url))
+        let refreshes = metrics.oauth_refreshes.clone();
+        Ok(Self::assemble(
+            db,
+            clock,
+            keys,
+            clients,
+            return_url,
+            Some(refreshes),
+        ))
     }
 
     /// None can be connected: for commands that serve nobody.
     pub fn unset(db: PgPool) -> Self {
-        Self::assemble(db, Clock::System, Keys::default(), Vec::new(), None)
+        Self::assemble(db, Clock::System, Keys::default(), Vec::new(), None, None)
     }
 
     fn assemble(
@@ -220,6 +232,7 @@ impl Integrations {
         keys: Keys,
         clients: Vec<oauth::OAuth>,
         return_url: Option<String>,
+        refreshes: Option<IntCounterVec>,
     ) -> Self {
         Self(Arc::new(Inner {
             db,
@@ -228,6 +241,7 @@ impl Integrations {
             keys,
             clients,
             return_url,
+            refreshes,
             turns: std::array::from_fn(|_| Mutex::default()),
         }))
     }

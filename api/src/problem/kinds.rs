@@ -61,6 +61,7 @@ pub static KINDS: &[&Kind] = &[
     &PRECONDITION_FAILED,
     &PAYLOAD_TOO_LARGE,
     &UNSUPPORTED_MEDIA_TYPE,
+    &RANGE_NOT_SATISFIABLE,
     &INVALID_FIELDS,
     &IDEMPOTENCY_KEY_REUSED,
     &PRECONDITION_REQUIRED,
@@ -272,6 +273,14 @@ pub static UNSUPPORTED_MEDIA_TYPE: Kind = Kind {
     title: "Unsupported media type",
     meaning: "The body's `Content-Type` is not understood here.",
     remedy: "Use the media type that `detail` names.",
+};
+
+pub static RANGE_NOT_SATISFIABLE: Kind = Kind {
+    status: 416,
+    code: "range_not_satisfiable",
+    title: "Range beyond the end",
+    meaning: "`Range` begins after the last byte. `Content-Range` says how many there are.",
+    remedy: "Ask for bytes that are there, or for all of them without `Range`.",
 };
 
 pub static INVALID_FIELDS: Kind = Kind {

@@ -250,3 +250,66 @@ async fn an_agents_redirects_are_not_followed(pool: PgPool) {
     assert!(!redirecting.messages().is_empty());
     assert_eq!(heard.load(Ordering::SeqCst), 0);
 }
+
+#[sqlx::test]
+async fn an_agent_is_changed_and_keeps_its_token_for_its_address_only(pool: PgPool) {
+    let app = app(pool).await;
+    let url = serve(Arc::default()).await;
+    let agent = json!({ "agent_type": "inner", "url": url, "token": TOKEN });
+    app.owner.post("/v1/agents", &agent).await.expect(201);
+    let path = "/v1/agents/inner";
+    let read = app.viewer.get(path).await;
+    let patch = json!({ "description": "Seats people", "tools": ["make_plan"] });
+    let changed = app.owner.patch(path, read.etag(), &patch).await;
+    assert_eq!(changed.etag(), "\"2\"");
+    let changed = changed.expect(200);
+    assert_eq!(
+        (
+            &changed["description"],
+            &changed["tools"],
+            &changed["has_token"]
+        ),
+        (&json!("Seats people"), &json!(["make_plan"]), &json!(true))
+    );
+    assert!(reaches(&app).await, "with the token that it had");
+    let stale = app.owner.patch(path, read.etag(), &patch).await;
+    stale.expect_problem(412, "precondition_failed");
+
+    // Whoever may change the address does not learn the token by that.
+    let elsewhere = Receiver::start().await;
+    let moved = json!({ "url": elsewhere.url() });
+    app.owner
+        .patch(path, "*", &moved)
+        .await
+        .expect_invalid(&["#/token"]);
+    let moved = json!({ "url": elsewhere.url(), "token": null });
+    let moved = app.owner.patch(path, "*", &moved).await.expect(200);
+    assert_eq!(moved["has_token"], false);
+    assert!(!reaches(&app).await);
+    let tokens = |message: &crate::webhooks::Message| message.headers.contains_key("authorization");
+    assert!(!elsewhere.messages().is_empty() && !elsewhere.messages().iter().any(tokens));
+    let back = json!({ "url": url, "token": TOKEN });
+    app.owner.patch(path, "*", &back).await.expect(200);
+    assert!(reaches(&app).await, "with a new token");
+
+    for (patch, pointer) in [
+        (json!({ "agent_type": "outer" }), "#/agent_type"),
+        (
+            json!({ "url": "https://10.0.0.1/mcp", "token": null }),
+            "#/url",
+        ),
+        (json!({ "has_token": false }), "#/has_token"),
+    ] {
+        app.owner
+            .patch(path, "*", &patch)
+            .await
+            .expect_invalid(&[pointer]);
+    }
+    let built_in = app.owner.patch("/v1/agents/slack", "*", &json!({})).await;
+    built_in.expect_problem(404, "not_found");
+    let built_in = app
+        .owner
+        .patch("/v1/agents/messages", "*", &json!({}))
+        .await;
+    built_in.expect_problem(409, "in_use");
+}

@@ -601,6 +601,12 @@ async fn a_token_is_refreshed_once_however_many_calls_wait(pool: PgPool) {
     }
 }
 
+/// How many refreshes this process has counted.
+fn refreshes(app: &TestApp, provider: &str, outcome: &str) -> u64 {
+    let refreshes = &app.app.metrics.oauth_refreshes;
+    refreshes.with_label_values(&[provider, outcome]).get()
+}
+
 #[sqlx::test]
 async fn an_account_that_was_taken_back_is_never_replaced_by_another_one(pool: PgPool) {
     let (app, sandbox) = TestApp::with_providers(pool).await;
@@ -633,6 +639,7 @@ async fn an_account_that_was_taken_back_is_never_replaced_by_another_one(pool: P
         (&json!(true), &json!("EXPIRED"))
     );
     assert_eq!(after["developerFallback"], false);
+    assert_eq!(refreshes(&app, "google", "expired"), 1);
     let audit = app
         .owner
         .get("/v1/audit?action=integration.expired")
@@ -659,6 +666,9 @@ async fn a_refresh_that_fails_for_now_costs_nothing(pool: PgPool) {
     assert_eq!(status(&app.owner, "linear").await["status"], "CONNECTED");
     sandbox.world.faults.clear();
     token(&app, app.organization_id, Provider::Linear).await;
+    let outcomes = ["failure", "success", "expired"];
+    let counted = outcomes.map(|outcome| refreshes(&app, "linear", outcome));
+    assert_eq!(counted, [1, 1, 0]);
 }
 
 #[sqlx::test]

@@ -18,6 +18,7 @@ mod documents;
 mod durability;
 mod events;
 mod health;
+mod ics;
 mod import;
 mod insights;
 mod integrations;

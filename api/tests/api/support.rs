@@ -196,7 +196,7 @@ impl TestApp {
             keys.clone(),
             db.clone(),
             Clock::Fixed(clock.clone()),
-            &metrics.sidecars,
+            &metrics,
         )
         .unwrap();
         let app = App::new(State {
@@ -254,8 +254,7 @@ impl TestApp {
     pub fn integrations_beside(&self, config: &config::Integrations) -> Integrations {
         let (db, clock) = (self.app.db.clone(), Clock::Fixed(self.clock.clone()));
         let keys = Keys::from(config.keys.ring(true).unwrap());
-        Integrations::from_config(config, keys, db, clock, &Metrics::new().unwrap().sidecars)
-            .unwrap()
+        Integrations::from_config(config, keys, db, clock, &Metrics::new().unwrap()).unwrap()
     }
 
     /// Lets time pass.
