@@ -12,7 +12,8 @@ use crate::{
 
 async fn file(app: &TestApp, event_id: Uuid) -> Answer {
     let path = format!("/v1/events/{event_id}/calendar.ics");
-    app.viewer.get(&path).await
+    let accept = [("accept", "text/calendar")];
+    app.viewer.get_with(&path, &accept).await
 }
 
 /// The lines of a file, unfolded, after a check of its form.
