@@ -244,8 +244,17 @@ async fn update_agent(
         work.now,
     );
     let token = seal(&app, organization_id, id, new.token.as_deref())?;
-    let token = (!keeps_token).then_some(token.as_ref());
-    let agent = queries::update(&mut work, organization_id, id, &new, token, now).await?;
+    let token = token.as_ref();
+    let updated = queries::update(
+        &mut work,
+        organization_id,
+        id,
+        &new,
+        keeps_token,
+        token,
+        now,
+    );
+    let agent = updated.await?;
     work.audit("agent.updated", ("agent", id), Some(&current), Some(&agent))
         .await?;
     work.commit(Answer::ok(agent.version.unwrap_or_default(), &agent)?)

@@ -88,21 +88,20 @@ pub async fn id(
     .await
 }
 
-/// `token` is none where the token stays.
+/// With `keeps_token` it stays, whatever `token` is.
 pub async fn update(
     db: &mut PgConnection,
     organization_id: Uuid,
     id: Uuid,
     new: &NewAgent,
-    token: Option<Option<&SealedToken>>,
+    keeps_token: bool,
+    token: Option<&SealedToken>,
     now: Timestamp,
 ) -> sqlx::Result<Agent> {
-    let replaces_token = token.is_some();
-    let token = token.flatten();
     sqlx::query_as!(
         Agent,
         r#"UPDATE agents SET description = $3, url = $4, tools = $5, version = version + 1, updated_at = $6,
-               key_id = CASE WHEN $7 THEN $8 ELSE key_id END, token = CASE WHEN $7 THEN $9 ELSE token END
+               key_id = CASE WHEN $7 THEN key_id ELSE $8 END, token = CASE WHEN $7 THEN token ELSE $9 END
            WHERE organization_id = $1 AND id = $2
            RETURNING agent_type, 'MCP' AS "kind!: AgentKind", description, url AS "url?", token IS NOT NULL AS "has_token!", tools,
                      version AS "version?", created_at AS "created_at?""#,
@@ -112,7 +111,7 @@ pub async fn update(
         new.url,
         &new.tools,
         now.to_sqlx(),
-        replaces_token,
+        keeps_token,
         token.map(|token| &token.key_id),
         token.map(|token| &token.token)
     )

@@ -9,7 +9,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::queries::opt_outs as queries;
 use crate::{
     access::{Access, ReadEvents, WriteEvents},
-    extract::Path,
+    extract::{IfMatch, Path},
     page::{List, NoFilter, Page},
     problem::Problem,
     state::App,
@@ -52,11 +52,14 @@ async fn delete_message_opt_out(
     State(app): State<App>,
     access: Access<WriteEvents>,
     Path(number): Path<String>,
+    if_match: IfMatch,
 ) -> Result<Response, Problem> {
     let organization_id = access.organization_id();
     let mut work = access.begin(&app).await?;
     let gone = queries::delete(&mut work, organization_id, &number).await?;
     let gone = gone.ok_or(Problem::NotFound)?;
+    // It never changes.
+    if_match.check(1)?;
     // A number has no id: the entry is known by what it says.
     let subject = ("message_opt_out", work.new_id());
     work.audit("message_opt_out.deleted", subject, Some(&gone), None::<&()>)
