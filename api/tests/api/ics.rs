@@ -79,7 +79,7 @@ async fn an_event_is_a_file_for_a_calendar(pool: PgPool) {
         );
     }
     assert!(!first.text().contains("LOCATION"));
-    app.advance(std::time::Duration::from_secs(60));
+    app.advance(std::time::Duration::from_mins(1));
     let path = format!("/v1/events/{event_id}");
     let patch = json!({"local_start": "2027-06-13T18:00:00"});
     app.planner.patch(&path, "*", &patch).await.expect(200);

@@ -37,25 +37,25 @@ pub struct Scene {
 
 /// Who is there, beside the owner.
 struct People {
-    organization_id: Uuid,
-    member_id: Uuid,
-    api_key_id: Uuid,
+    organization: Uuid,
+    member: Uuid,
+    api_key: Uuid,
 }
 
 /// What can be booked, and when it cannot.
 struct Catalogue {
-    venue_id: Uuid,
-    caterer_id: Uuid,
-    venue_blocked_id: Uuid,
-    caterer_blocked_id: Uuid,
+    venue: Uuid,
+    caterer: Uuid,
+    venue_blocked: Uuid,
+    caterer_blocked: Uuid,
 }
 
 /// A draft, a plan, and another event with a held booking.
 struct Events {
-    event_id: Uuid,
-    plan_id: Uuid,
-    booked_event_id: Uuid,
-    booking_id: Uuid,
+    event: Uuid,
+    plan: Uuid,
+    booked_event: Uuid,
+    booking: Uuid,
 }
 
 /// Documents and messages of the booked event, and a reminder of the draft.
@@ -80,9 +80,9 @@ impl People {
         let email = format!("{}@example.com", city.replace(' ', "."));
         let member = json!({"name": "Extra", "email": email, "role": "VIEWER"});
         Self {
-            organization_id: id(&me["organization"]["id"]),
-            member_id: create(owner, "/v1/members", &member).await,
-            api_key_id: create(owner, "/v1/api-keys", &json!({"name": "Extra"})).await,
+            organization: id(&me["organization"]["id"]),
+            member: create(owner, "/v1/members", &member).await,
+            api_key: create(owner, "/v1/api-keys", &json!({"name": "Extra"})).await,
         }
     }
 }
@@ -95,10 +95,10 @@ impl Catalogue {
         let venue_blocked = format!("/v1/venues/{venue_id}/blocked-dates");
         let caterer_blocked = format!("/v1/caterers/{caterer_id}/blocked-dates");
         Self {
-            venue_id,
-            caterer_id,
-            venue_blocked_id: create(owner, &venue_blocked, &blocked).await,
-            caterer_blocked_id: create(owner, &caterer_blocked, &blocked).await,
+            venue: venue_id,
+            caterer: caterer_id,
+            venue_blocked: create(owner, &venue_blocked, &blocked).await,
+            caterer_blocked: create(owner, &caterer_blocked, &blocked).await,
         }
     }
 }
@@ -111,10 +111,10 @@ impl Events {
         let bookings = format!("/v1/events/{booked_event_id}/bookings");
         let booking = json!({"venue_id": venue_id, "number_of_guests": 40});
         Self {
-            event_id,
-            plan_id,
-            booked_event_id,
-            booking_id: create(owner, &bookings, &booking).await,
+            event: event_id,
+            plan: plan_id,
+            booked_event: booked_event_id,
+            booking: create(owner, &bookings, &booking).await,
         }
     }
 }
@@ -127,13 +127,13 @@ impl Files {
         events: &Events,
         organization_id: Uuid,
     ) -> Self {
-        let booked = |what: &str| format!("/v1/events/{}/{what}", events.booked_event_id);
+        let booked = |what: &str| format!("/v1/events/{}/{what}", events.booked_event);
         let document = json!({"kind": "BRIEF", "name": "Brief"});
         let document = owner.post(&booked("documents"), &document).await;
         let message = json!({"channel": "SLACK", "text": "hello"});
         let message = owner.post_once(key, &booked("messages"), &message).await;
         // Of the event of the other routes about it.
-        let reminders = format!("/v1/events/{}/reminders", events.event_id);
+        let reminders = format!("/v1/events/{}/reminders", events.event);
         Self {
             document_id: id(&document.expect(202)["id"]),
             message_id: id(&message.expect(202)["items"][0]["id"]),
@@ -176,10 +176,10 @@ impl Scene {
             .fold("own".to_owned(), |key, byte| format!("{key}_{byte}"));
         let own_name = own_name(&city);
         let people = People::new(owner, &city).await;
-        let organization_id = people.organization_id;
+        let organization_id = people.organization;
         let catalogue = Catalogue::new(owner, &city).await;
-        let events = Events::new(owner, &city, catalogue.venue_id).await;
-        let (event_id, booked_event_id) = (events.event_id, events.booked_event_id);
+        let events = Events::new(owner, &city, catalogue.venue).await;
+        let (event_id, booked_event_id) = (events.event, events.booked_event);
         let files = Files::new(app, owner, &key, &events, organization_id).await;
         let runs = Runs::new(owner, &own_name).await;
         let (endpoint_id, delivery_id) = failed_delivery(app, organization_id).await;
@@ -194,12 +194,12 @@ impl Scene {
             city,
             own_name,
             people,
-            venue_id: catalogue.venue_id,
-            caterer_id: catalogue.caterer_id,
+            venue_id: catalogue.venue,
+            caterer_id: catalogue.caterer,
             catalogue,
             event_id,
-            plan_id: events.plan_id,
-            booking_id: events.booking_id,
+            plan_id: events.plan,
+            booking_id: events.booking,
             booked_event_id,
             files,
             runs,
@@ -211,9 +211,9 @@ impl Scene {
     /// The path of a route, with the ids of this scene.
     pub fn path(&self, route: &str) -> String {
         let blocked = if route.contains("venue") {
-            self.catalogue.venue_blocked_id
+            self.catalogue.venue_blocked
         } else {
-            self.catalogue.caterer_blocked_id
+            self.catalogue.caterer_blocked
         };
         let event_id = if route.contains("/calendar") {
             self.booked_event_id
@@ -223,12 +223,9 @@ impl Scene {
         route
             .replace("{task_id}", &self.task_id.to_string())
             .replace("{template_key}", &self.template_key)
-            .replace(
-                "{organization_id}",
-                &self.people.organization_id.to_string(),
-            )
-            .replace("{member_id}", &self.people.member_id.to_string())
-            .replace("{api_key_id}", &self.people.api_key_id.to_string())
+            .replace("{organization_id}", &self.people.organization.to_string())
+            .replace("{member_id}", &self.people.member.to_string())
+            .replace("{api_key_id}", &self.people.api_key.to_string())
             .replace("{venue_id}", &self.venue_id.to_string())
             .replace("{caterer_id}", &self.caterer_id.to_string())
             .replace("{blocked_date_id}", &blocked.to_string())
