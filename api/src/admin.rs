@@ -14,7 +14,7 @@ use crate::{
     caterers,
     config::{Admin, AdminTask, Database, Healthcheck, Migrate, Seed},
     extract::field_errors,
-    integrations, jobs,
+    jobs, keyring,
     organizations::{self, NewTenant},
     problem::Problem,
     state::{self, App},
@@ -186,7 +186,7 @@ pub async fn run(config: &Admin) -> anyhow::Result<String> {
             let ring = keys
                 .ring(false)?
                 .context("set INTEGRATIONS_KEYS (or its file)")?;
-            let sealed = integrations::rotate(&app.db, &ring).await?;
+            let sealed = keyring::rotate(&app.db, &ring).await?;
             Ok(format!(
                 "sealed anew under the key {}: {sealed}; older keys are no longer needed",
                 ring.newest()

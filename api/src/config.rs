@@ -224,8 +224,8 @@ pub enum AdminTask {
     /// Let a restored copy of the database send messages, webhooks and payments from now on. Until then its workers do
     /// nothing, because the original has sent them already.
     ReleaseDeliveries,
-    /// Seal the tokens of connected accounts under the newest key, so that older ones can be taken away. Stopped in between, it
-    /// goes on when it is run again.
+    /// Seal tokens of accounts and agents and secrets of webhooks under the newest key, so that older ones can be taken away, and
+    /// what was stored before there were keys. Stopped in between, it goes on when it is run again.
     RotateIntegrationKeys {
         #[command(flatten)]
         keys: IntegrationKeys,

@@ -41,6 +41,11 @@ impl MergePatch {
         Self(patch)
     }
 
+    /// Whether it says something of this field.
+    pub fn names(&self, field: &str) -> bool {
+        self.0.contains_key(field)
+    }
+
     /// The wanted state: `current` without its `read_only` fields, patched. Naming a read-only
     /// field is an error, as any unknown field is.
     pub fn apply<T: DeserializeOwned + Validate>(

@@ -267,6 +267,7 @@ async fn negotiate(request: Request, next: Next) -> Response {
         "application/json",
         "application/problem+json",
         "text/*",
+        "text/calendar",
         "text/csv",
         "text/event-stream",
     ];

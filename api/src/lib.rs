@@ -21,6 +21,7 @@ pub mod http;
 pub mod insights;
 pub mod integrations;
 pub mod jobs;
+pub mod keyring;
 pub mod members;
 pub mod merge_patch;
 pub mod messages;

@@ -38,6 +38,8 @@ pub enum Problem {
     PayloadTooLarge,
     /// 415: the media type that would be understood.
     UnsupportedMediaType(&'static str),
+    /// 416: `Range` begins after the end; how many bytes there are, if that is known.
+    RangeNotSatisfiable(Option<u64>),
     /// 422: readable, but it does not hold; a pointer per field.
     Invalid(Vec<FieldError>),
     /// 422: the idempotency key was used for another request.
@@ -200,6 +202,7 @@ impl Problem {
             Self::NotAcceptable => plain_kind(&kinds::NOT_ACCEPTABLE),
             Self::PreconditionFailed => plain_kind(&kinds::PRECONDITION_FAILED),
             Self::PayloadTooLarge => plain_kind(&kinds::PAYLOAD_TOO_LARGE),
+            Self::RangeNotSatisfiable(_) => plain_kind(&kinds::RANGE_NOT_SATISFIABLE),
             Self::IdempotencyKeyReused => plain_kind(&kinds::IDEMPOTENCY_KEY_REUSED),
             Self::PreconditionRequired => plain_kind(&kinds::PRECONDITION_REQUIRED),
             Self::Timeout | Self::Replay(_) => plain_kind(&kinds::TIMEOUT),
@@ -243,6 +246,11 @@ impl IntoResponse for Problem {
             )),
             Self::TooManyRequests(_, seconds) | Self::Sidecar(_, _, Some(seconds)) => {
                 Some((header::RETRY_AFTER, HeaderValue::from(*seconds)))
+            }
+            Self::RangeNotSatisfiable(Some(bytes)) => {
+                HeaderValue::try_from(format!("bytes */{bytes}"))
+                    .ok()
+                    .map(|range| (header::CONTENT_RANGE, range))
             }
             Self::Unavailable(_) => Some((header::RETRY_AFTER, HeaderValue::from(1_u64))),
             _ => None,

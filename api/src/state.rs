@@ -24,6 +24,7 @@ use crate::{
     access::Authenticator,
     config::{AppEnv, Serve},
     integrations::Integrations,
+    keyring::Keys,
     orchestrations::Orchestrations,
     outbound::{Outbound, Rules},
     plans::Catalogues,
@@ -49,11 +50,15 @@ pub struct State {
     /// What planning keeps in memory.
     pub catalogues: Catalogues,
     pub sidecars: Sidecars,
+    /// They seal what we have to send as it was given to us.
+    pub keys: Keys,
     /// Accounts of organizations at providers.
     pub integrations: Integrations,
     pub orchestrations: Orchestrations,
-    /// Calls to addresses that users choose.
+    /// Calls of webhooks.
     pub outbound: Outbound,
+    /// Calls of organizations' agents.
+    pub agent_outbound: Outbound,
     /// Set when we are about to stop: `/ready` says no.
     pub draining: AtomicBool,
 }
@@ -165,12 +170,14 @@ impl App {
         };
         let metrics = Metrics::new()?;
         let sidecars = Sidecars::from_config(&config.sidecars, &metrics.sidecars)?;
+        let is_production = config.app_env == AppEnv::Production;
+        let keys = Keys::from(config.integrations.keys.ring(is_production)?);
         let integrations = Integrations::from_config(
             &config.integrations,
-            config.app_env == AppEnv::Production,
+            keys.clone(),
             db.clone(),
             Clock::System,
-            &metrics.sidecars,
+            &metrics,
         )?;
         let limiter = RateLimiter::new(config.redis_url()?.as_ref(), "", config.rate_limit)?;
         Self::assemble(
@@ -180,6 +187,7 @@ impl App {
             limiter,
             config.insights_rate_limit,
             metrics,
+            keys,
             (sidecars.acting_for(&integrations), integrations),
             Orchestrations::from_config(&config.orchestrations)?,
         )
@@ -195,6 +203,7 @@ impl App {
             RateLimiter::new(None, "", 600)?,
             60,
             Metrics::new()?,
+            Keys::default(),
             (Sidecars::default(), integrations),
             Orchestrations::default(),
         )
@@ -211,6 +220,7 @@ impl App {
         rate_limiter: RateLimiter,
         insights_rate_limit: u32,
         metrics: Metrics,
+        keys: Keys,
         (sidecars, integrations): (Sidecars, Integrations),
         orchestrations: Orchestrations,
     ) -> anyhow::Result<Self> {
@@ -219,6 +229,7 @@ impl App {
             clock: Clock::System,
             ids: Ids::default(),
             outbound: Outbound::new(Rules::within(&settings.webhook_allowed_networks))?,
+            agent_outbound: Outbound::new(orchestrations.agent_rules.clone())?,
             settings,
             metrics,
             authenticator,
@@ -226,6 +237,7 @@ impl App {
             rate_limiter,
             catalogues: Catalogues::default(),
             sidecars,
+            keys,
             integrations,
             orchestrations,
             draining: AtomicBool::new(false),

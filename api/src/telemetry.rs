@@ -47,6 +47,7 @@ pub struct Metrics {
     pub sidecars: mcp_kit::Metrics,
     pub jobs: JobMetrics,
     pub webhooks_received: IntCounterVec,
+    pub oauth_refreshes: IntCounterVec,
 }
 
 /// What a worker counts.
@@ -140,6 +141,11 @@ impl Metrics {
             webhooks_received: counter(
                 "webhooks_received_total",
                 "Events that providers sent: accepted, duplicate, ignored or refused.",
+                &["provider", "outcome"],
+            )?,
+            oauth_refreshes: counter(
+                "oauth_refreshes_total",
+                "Refreshes of connected accounts' tokens: success, expired or failure.",
                 &["provider", "outcome"],
             )?,
             registry,

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use secrecy::SecretString;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
     queries,
+    token::Stored,
     tools::{self, Tool},
 };
 
@@ -87,7 +87,7 @@ pub struct Registered {
     pub id: Uuid,
     pub agent_type: String,
     pub url: String,
-    pub token: Option<SecretString>,
+    pub token: Option<Stored>,
     /// The tools that steps may use; all of them when empty.
     pub tools: Vec<String>,
 }

@@ -3,39 +3,42 @@
 use axum::{extract::State, response::Response};
 use jiff_sqlx::Timestamp;
 use serde::{Deserialize, Serialize};
-use tokio::time::{Duration, Instant};
+use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
+use uuid::Uuid;
 use validator::{Validate, ValidationError};
 
 use crate::{
     access::{Access, ManageOrganization, ReadEvents},
-    extract::{IfMatch, Json, Path},
+    extract::{IfMatch, Json, MergePatch, Path},
     jobs::Failure,
+    outbound::Refused,
     page::{List, NoFilter, Page},
     playbooks::definition,
     problem::{OnConstraint, Problem, kinds},
     state::App,
-    work::Answer,
+    work::{Answer, Work},
 };
 
+mod check;
 mod directory;
 mod own;
 mod people;
 mod queries;
 pub mod remote;
+mod token;
 pub mod tools;
 pub use directory::{BUILT_IN, BuiltIn, Directory, Found, Registered, Unknown};
 pub use remote::RemoteTool;
-
-/// A server that does not list its tools in this time is not reachable.
-const CHECK_TIME: Duration = Duration::from_secs(5);
+use token::SealedToken;
+pub use token::seal_anew;
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list_agents, create_agent))
-        .routes(routes!(get_agent, delete_agent))
-        .routes(routes!(check_agent))
+        .routes(routes!(get_agent, update_agent, delete_agent))
+        .routes(routes!(check::check_agent))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema, sqlx::Type)]
@@ -94,14 +97,8 @@ pub struct NewAgent {
     pub tools: Vec<String>,
 }
 
-/// Whether an agent can be reached, and what it offers.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct AgentCheck {
-    pub is_reachable: bool,
-    /// Why not, or null.
-    pub detail: Option<String>,
-    pub tools: Vec<RemoteTool>,
-}
+/// What `NewAgent` cannot set.
+const READ_ONLY: &[&str] = &["kind", "has_token", "version", "created_at"];
 
 /// Why a tool did not do it, and whether it may have done it all the same.
 #[derive(Debug)]
@@ -176,12 +173,12 @@ async fn create_agent(
     access: Access<ManageOrganization>,
     Json(new): Json<NewAgent>,
 ) -> Result<Response, Problem> {
-    remote::check_address(&new.url, &app.orchestrations.agent_networks)
-        .map_err(|detail| Problem::field("/url", "address", detail))?;
+    check_address(&app, &new.url)?;
     let organization_id = access.organization_id();
     let mut work = access.begin(&app).await?;
     let (id, now) = (work.new_id(), work.now);
-    let agent = queries::insert(&mut work, organization_id, id, &new, now)
+    let token = seal(&app, organization_id, id, new.token.as_deref())?;
+    let agent = queries::insert(&mut work, organization_id, id, &new, token.as_ref(), now)
         .await
         .on_constraint(|constraint| {
             let detail = "another agent has this type; delete it first";
@@ -213,6 +210,58 @@ async fn get_agent(
     }
 }
 
+/// Change an agent that the organization registered. Its token stays unless one is given, or null takes it away; another
+/// address needs one of the two, so that nobody is sent a token that was meant for somebody else.
+#[utoipa::path(patch, path = "/v1/agents/{agent_type}", tag = "agents",
+    params(("agent_type" = String, Path, description = "The agent's type.")),
+    request_body(content = NewAgent, content_type = "application/merge-patch+json"),
+    responses((status = 200, description = "The agent as it is now.", body = Agent)))]
+async fn update_agent(
+    State(app): State<App>,
+    access: Access<ManageOrganization>,
+    Path(agent_type): Path<String>,
+    if_match: IfMatch,
+    patch: MergePatch,
+) -> Result<Response, Problem> {
+    let organization_id = access.organization_id();
+    let mut work = access.begin(&app).await?;
+    let current = own(&mut work, organization_id, &agent_type).await?;
+    if_match.check(current.version.unwrap_or_default())?;
+    let mut shown = serde_json::to_value(&current).map_err(anyhow::Error::from)?;
+    shown["token"] = Value::Null;
+    let new: NewAgent = patch.apply(&shown, READ_ONLY)?;
+    if new.agent_type != agent_type {
+        let detail = format!("must stay {agent_type}; register another agent instead");
+        return Err(Problem::field("/agent_type", "fixed", detail));
+    }
+    let keeps_token = current.has_token && !patch.names("token");
+    if keeps_token && current.url.as_ref() != Some(&new.url) {
+        let detail = "is required with another url: the token for that, or null for none";
+        return Err(Problem::field("/token", "required", detail));
+    }
+    check_address(&app, &new.url)?;
+    let (id, now) = (
+        queries::id(&mut work, organization_id, &agent_type).await?,
+        work.now,
+    );
+    let token = seal(&app, organization_id, id, new.token.as_deref())?;
+    let token = token.as_ref();
+    let updated = queries::update(
+        &mut work,
+        organization_id,
+        id,
+        &new,
+        keeps_token,
+        token,
+        now,
+    );
+    let agent = updated.await?;
+    work.audit("agent.updated", ("agent", id), Some(&current), Some(&agent))
+        .await?;
+    work.commit(Answer::ok(agent.version.unwrap_or_default(), &agent)?)
+        .await
+}
+
 /// Remove an agent that the organization registered. Steps that name it fail from then on.
 #[utoipa::path(delete, path = "/v1/agents/{agent_type}", tag = "agents",
     params(("agent_type" = String, Path, description = "The agent's type.")),
@@ -225,78 +274,13 @@ async fn delete_agent(
 ) -> Result<Response, Problem> {
     let organization_id = access.organization_id();
     let mut work = access.begin(&app).await?;
-    let agent = queries::get(&mut work, organization_id, &agent_type).await?;
-    let Some(agent) = agent else {
-        return Err(match built_in(&agent_type) {
-            Some(_) => Problem::conflict(&kinds::IN_USE, "a built-in agent cannot be removed"),
-            None => Problem::NotFound,
-        });
-    };
+    let agent = own(&mut work, organization_id, &agent_type).await?;
     if_match.check(agent.version.unwrap_or_default())?;
     let id = queries::delete(&mut work, organization_id, &agent_type).await?;
     let subject = ("agent", id.unwrap_or_default());
     work.audit("agent.deleted", subject, Some(&agent), None::<&()>)
         .await?;
     work.commit(Answer::no_content()).await
-}
-
-/// Ask an agent for its tools. Nothing is changed.
-#[utoipa::path(post, path = "/v1/agents/{agent_type}/check", tag = "agents",
-    params(("agent_type" = String, Path, description = "The agent's type.")),
-    responses((status = 200, description = "Whether it answers, and its tools.", body = AgentCheck)))]
-async fn check_agent(
-    State(app): State<App>,
-    access: Access<ManageOrganization>,
-    Path(agent_type): Path<String>,
-) -> Result<Answer, Problem> {
-    let mut db = app.db.acquire().await?;
-    let agents = queries::registered(&mut db, access.organization_id()).await?;
-    drop(db);
-    let own = agents
-        .into_iter()
-        .find(|agent| agent.agent_type == agent_type);
-    let check = match (own, built_in(&agent_type)) {
-        (Some(agent), _) => check(&app, &agent).await,
-        (None, Some(agent)) => check_built_in(&app, agent),
-        (None, None) => return Err(Problem::NotFound),
-    };
-    Answer::plain(&check)
-}
-
-async fn check(app: &App, agent: &Registered) -> AgentCheck {
-    match remote::list_tools(app, agent, Instant::now() + CHECK_TIME).await {
-        Ok(tools) => AgentCheck {
-            is_reachable: true,
-            detail: None,
-            tools,
-        },
-        Err(error) => AgentCheck {
-            is_reachable: false,
-            detail: Some(error.message.into_owned()),
-            tools: Vec::new(),
-        },
-    }
-}
-
-fn check_built_in(app: &App, agent: &BuiltIn) -> AgentCheck {
-    let tools = || {
-        agent
-            .families
-            .iter()
-            .flat_map(|family| tools::of_family(family))
-    };
-    let missing = tools().find_map(|tool| tools::find(tool)?.missing(app));
-    AgentCheck {
-        is_reachable: missing.is_none(),
-        detail: missing,
-        tools: tools()
-            .map(|name| RemoteTool {
-                name: name.to_owned(),
-                description: String::new(),
-                is_repeatable: true,
-            })
-            .collect(),
-    }
 }
 
 fn built_in(agent_type: &str) -> Option<&'static BuiltIn> {
@@ -316,6 +300,42 @@ impl From<&BuiltIn> for Agent {
             created_at: None,
         }
     }
+}
+
+/// The agent, if the organization registered it.
+async fn own(work: &mut Work, organization_id: Uuid, agent_type: &str) -> Result<Agent, Problem> {
+    let agent = queries::get(work, organization_id, agent_type).await?;
+    agent.ok_or_else(|| match built_in(agent_type) {
+        Some(_) => {
+            let detail = "a built-in agent cannot be changed or removed";
+            Problem::conflict(&kinds::IN_USE, detail)
+        }
+        None => Problem::NotFound,
+    })
+}
+
+fn check_address(app: &App, url: &str) -> Result<(), Problem> {
+    let refused = |refused: Refused| Problem::field("/url", "address", refused.0);
+    app.agent_outbound.to(url).map_err(refused)?;
+    Ok(())
+}
+
+fn seal(
+    app: &App,
+    organization_id: Uuid,
+    id: Uuid,
+    token: Option<&str>,
+) -> Result<Option<SealedToken>, Problem> {
+    let Some(token) = token else {
+        return Ok(None);
+    };
+    let ring = app.keys.ring()?;
+    Ok(Some(SealedToken::new(
+        ring,
+        organization_id,
+        id,
+        &token.into(),
+    )?))
 }
 
 fn visible(token: &str) -> Result<(), ValidationError> {

@@ -1,10 +1,13 @@
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
-use secrecy::SecretString;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{Agent, AgentKind, NewAgent, directory::Registered};
+use super::{
+    Agent, AgentKind, NewAgent,
+    directory::Registered,
+    token::{SealedToken, Stored},
+};
 
 pub async fn list(
     db: &PgPool,
@@ -48,13 +51,13 @@ pub async fn insert(
     organization_id: Uuid,
     id: Uuid,
     new: &NewAgent,
+    token: Option<&SealedToken>,
     now: Timestamp,
 ) -> sqlx::Result<Agent> {
-    let token = new.token.as_ref().map(|token| seal(token));
     sqlx::query_as!(
         Agent,
-        r#"INSERT INTO agents (organization_id, id, agent_type, description, url, token, tools, created_at, updated_at)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)
+        r#"INSERT INTO agents (organization_id, id, agent_type, description, url, key_id, token, tools, created_at, updated_at)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
            RETURNING agent_type, 'MCP' AS "kind!: AgentKind", description, url AS "url?", token IS NOT NULL AS "has_token!", tools,
                      version AS "version?", created_at AS "created_at?""#,
         organization_id,
@@ -62,9 +65,55 @@ pub async fn insert(
         new.agent_type,
         new.description,
         new.url,
-        token,
+        token.map(|token| &token.key_id),
+        token.map(|token| &token.token),
         &new.tools,
         now.to_sqlx()
+    )
+    .fetch_one(db)
+    .await
+}
+
+pub async fn id(
+    db: &mut PgConnection,
+    organization_id: Uuid,
+    agent_type: &str,
+) -> sqlx::Result<Uuid> {
+    sqlx::query_scalar!(
+        "SELECT id FROM agents WHERE organization_id = $1 AND agent_type = $2",
+        organization_id,
+        agent_type
+    )
+    .fetch_one(db)
+    .await
+}
+
+/// With `keeps_token` it stays, whatever `token` is.
+pub async fn update(
+    db: &mut PgConnection,
+    organization_id: Uuid,
+    id: Uuid,
+    new: &NewAgent,
+    keeps_token: bool,
+    token: Option<&SealedToken>,
+    now: Timestamp,
+) -> sqlx::Result<Agent> {
+    sqlx::query_as!(
+        Agent,
+        r#"UPDATE agents SET description = $3, url = $4, tools = $5, version = version + 1, updated_at = $6,
+               key_id = CASE WHEN $7 THEN key_id ELSE $8 END, token = CASE WHEN $7 THEN token ELSE $9 END
+           WHERE organization_id = $1 AND id = $2
+           RETURNING agent_type, 'MCP' AS "kind!: AgentKind", description, url AS "url?", token IS NOT NULL AS "has_token!", tools,
+                     version AS "version?", created_at AS "created_at?""#,
+        organization_id,
+        id,
+        new.description,
+        new.url,
+        &new.tools,
+        now.to_sqlx(),
+        keeps_token,
+        token.map(|token| &token.key_id),
+        token.map(|token| &token.token)
     )
     .fetch_one(db)
     .await
@@ -84,13 +133,13 @@ pub async fn delete(
     .await
 }
 
-/// All of an organization's agents, with their tokens.
+/// All of an organization's agents, with their sealed tokens.
 pub async fn registered(
     db: &mut PgConnection,
     organization_id: Uuid,
 ) -> sqlx::Result<Vec<Registered>> {
     let rows = sqlx::query!(
-        "SELECT id, agent_type, url, token, tools FROM agents WHERE organization_id = $1",
+        "SELECT id, agent_type, url, key_id, token, tools FROM agents WHERE organization_id = $1",
         organization_id
     )
     .fetch_all(db)
@@ -99,17 +148,13 @@ pub async fn registered(
         id: row.id,
         agent_type: row.agent_type,
         url: row.url,
-        token: row.token.map(unseal),
+        token: row.token.map(|token| Stored {
+            organization_id,
+            agent_id: row.id,
+            key_id: row.key_id,
+            token,
+        }),
         tools: row.tools,
     });
     Ok(agents.collect())
-}
-
-/// How a token is kept. With the key ring of integrations, this and `unseal` are where it is encrypted.
-fn seal(token: &str) -> Vec<u8> {
-    token.as_bytes().to_vec()
-}
-
-fn unseal(sealed: Vec<u8>) -> SecretString {
-    String::from_utf8(sealed).unwrap_or_default().into()
 }

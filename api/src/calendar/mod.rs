@@ -22,6 +22,7 @@ use crate::{
 pub mod actions;
 mod drift;
 mod feed;
+mod ics;
 mod provider;
 mod queries;
 mod sync;
@@ -36,6 +37,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(cancel_event_calendar))
         .routes(routes!(drift::restore_event_calendar))
         .routes(routes!(drift::accept_event_calendar))
+        .routes(routes!(ics::get_event_ics))
 }
 
 /// How far an entry has come.

@@ -177,7 +177,7 @@ fn arguments(showing: &Showing, time_zone: &str) -> Value {
 }
 
 /// Whether the wall time alone, by the rule of RFC 5545, means this instant.
-fn is_plain(time: Timestamp, zone: &TimeZone) -> bool {
+pub(super) fn is_plain(time: Timestamp, zone: &TimeZone) -> bool {
     let place = zone.to_ambiguous_timestamp(zone.to_datetime(time));
     !matches!(place.offset(), AmbiguousOffset::Fold { .. })
         || place.earlier().is_ok_and(|earlier| earlier == time)

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::integrations::{KeyRing, Provider};
+use crate::{integrations::Provider, keyring::KeyRing};
 
-/// The keys that seal providers' tokens in the database.
+/// The keys that seal tokens and signing secrets in the database.
 #[derive(Debug, Clone, Default, Args)]
 pub struct IntegrationKeys {
-    /// Keys that seal the tokens of connected accounts: `<key id>:<base64 of 32 bytes>`, newest first, separated by white space
-    /// or commas. Without them no account can be connected.
+    /// Keys that seal tokens of connected accounts, tokens of agents and secrets of webhooks: `<key id>:<base64 of 32 bytes>`, newest first, separated by white space
+    /// or commas. Without them none of these can be stored.
     #[arg(long, env, hide_env_values = true)]
     pub integrations_keys: Option<SecretString>,
     /// File that holds them instead.

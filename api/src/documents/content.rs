@@ -213,7 +213,8 @@ fn read(app: &App, headers: &HeaderMap, body: Body) -> Result<Upload, Problem> {
 #[utoipa::path(get, path = "/v1/documents/{document_id}/content", tag = "documents",
     params(("document_id" = Uuid, Path, description = "The document.")),
     responses((status = 200, description = "The bytes, as an attachment.", content_type = "application/octet-stream", body = Vec<u8>),
-        (status = 206, description = "A part of them.", content_type = "application/octet-stream", body = Vec<u8>)))]
+        (status = 206, description = "A part of them.", content_type = "application/octet-stream", body = Vec<u8>),
+        (status = 416, description = "`Range` begins after the last byte.")))]
 pub async fn get_document_content(
     State(app): State<App>,
     access: Access<ReadEvents>,
@@ -236,7 +237,8 @@ pub async fn get_document_content(
         .sidecars
         .gdrive
         .fetch_content(&errand, "download_file", &arguments, range)
-        .await?;
+        .await
+        .map_err(beyond_the_end)?;
     let status = incoming.status;
     let mut told = HeaderMap::new();
     for name in [
@@ -266,8 +268,18 @@ pub async fn get_document_content(
     Ok((status, told, Body::from_stream(body)).into_response())
 }
 
+/// What the sidecar says of a range that begins after the last byte (RFC 9110, section 15.5.17).
+fn beyond_the_end(error: SidecarError) -> Problem {
+    match error {
+        SidecarError::Refused(refusal) if refusal.details["reason"] == "range_not_satisfiable" => {
+            Problem::RangeNotSatisfiable(refusal.details["size"].as_u64())
+        }
+        error => error.into(),
+    }
+}
+
 /// `Content-Disposition` (RFC 6266) that no name can break out of: plain ASCII for old clients, all of it for others.
-fn attachment(name: &str) -> Option<HeaderValue> {
+pub fn attachment(name: &str) -> Option<HeaderValue> {
     let is_plain =
         |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, ' ' | '.' | '-' | '_');
     let plain: String = name

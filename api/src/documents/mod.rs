@@ -26,7 +26,7 @@ mod queries;
 mod retry;
 mod share;
 
-pub use content::forget_broken_uploads;
+pub use content::{attachment, forget_broken_uploads};
 pub use make::{ATTEMPTS, create, trash};
 pub use retry::give_up_abandoned;
 

@@ -22,6 +22,7 @@ use crate::{
 };
 
 mod budget;
+pub mod notices;
 pub mod queries;
 pub mod reschedule;
 pub mod status;

@@ -9,7 +9,11 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use validator::{Validate, ValidationError};
 
-use super::{Event, EventStatus, Fold, NewEvent, READ_ONLY, WallTime, over, queries, wall_time};
+use super::{
+    Event, EventStatus, Fold, NewEvent, READ_ONLY, WallTime,
+    notices::{self, MoveNotice, Notify},
+    over, queries, wall_time,
+};
 use crate::{
     access::{Access, WriteBookings},
     bookings::{self, MoveOutcome, MovedBooking, Moving},
@@ -17,6 +21,7 @@ use crate::{
     catalogue, civil,
     extract::{IfMatch, Json, MergePatch, Path, Query, ValidateOnly},
     problem::{Problem, kinds},
+    reminders::{self, MovedReminder},
     state::{App, sha256},
     tasks::{self, MovedTask},
     work::{Answer, Work},
@@ -55,6 +60,11 @@ pub struct Reschedule {
     #[serde(default)]
     #[schema(required = false)]
     pub reconfirm: bool,
+    /// Whom to tell, in which words. When left out, the event's contact and the team where they can be reached, unless the
+    /// event is a draft; nobody when empty.
+    #[validate(nested, length(max = 2))]
+    #[schema(max_items = 2)]
+    pub notify: Option<Vec<Notify>>,
     /// `preview_token` of a preview of this very request: 409 `preview_outdated` when anything has changed since.
     #[validate(length(min = 1, max = 100))]
     #[schema(min_length = 1, max_length = 100)]
@@ -71,29 +81,14 @@ pub struct RescheduledEvent {
     pub tasks: Vec<MovedTask>,
     /// Its entry in the calendar, which a job brings up to date; null where it has none.
     pub calendar: Option<FollowingEntry>,
-    /// Whom the move concerns. `event.rescheduled` tells it.
-    pub notices: Vec<Notice>,
+    /// Its reminders that are due at another time now.
+    pub reminders: Vec<MovedReminder>,
+    /// The messages that tell of the move, queued by the live call.
+    pub notices: Vec<MoveNotice>,
     /// Why the live call would be refused; only a preview has any.
     pub blockers: Vec<Blocker>,
     /// Send it with the live call to have exactly this or nothing.
     pub preview_token: String,
-}
-
-/// Somebody whom a move concerns.
-#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Notice {
-    pub recipient: Recipient,
-    /// The member, where it is one.
-    pub member_id: Option<Uuid>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Recipient {
-    /// The event's contact.
-    Contact,
-    /// Who does a task that moves.
-    Assignee,
 }
 
 /// Why an event cannot be moved so.
@@ -165,9 +160,18 @@ pub async fn reschedule(
     let bookings = bookings::move_all(work, organization_id, current, &event, moving).await?;
     let tasks = tasks::follow(work, organization_id, current, &event).await?;
     let calendar = calendar::follow(work, organization_id, event.id).await?;
-    let notices = notify_moved(work, current, &event, &tasks).await?;
+    let reminders = reminders::moved(work, organization_id, current, &event).await?;
+    work.audit(
+        "event.rescheduled",
+        ("event", event.id),
+        Some(current),
+        Some(&event),
+    )
+    .await?;
+    let notices = notices::queue(work, organization_id, &event, to.notify.as_deref()).await?;
     let blockers = blockers(&bookings, to.drop_conflicting);
-    let preview_token = token(current, to, &event, &bookings, &tasks, calendar.as_ref())?;
+    let seen = (&*bookings, &*tasks, calendar.as_ref(), &*notices);
+    let preview_token = token(current, to, &event, seen)?;
     if to
         .preview_token
         .as_ref()
@@ -181,6 +185,7 @@ pub async fn reschedule(
         bookings,
         tasks,
         calendar,
+        reminders,
         notices,
         blockers,
         preview_token,
@@ -206,35 +211,6 @@ pub fn refuse(moved: &RescheduledEvent) -> Result<(), Problem> {
         blocker.detail.clone(),
         extra,
     ))
-}
-
-/// Tells of the move, and names those whom it concerns. Whatever sends messages goes by `event.rescheduled`.
-async fn notify_moved(
-    work: &mut Work,
-    before: &Event,
-    after: &Event,
-    tasks: &[MovedTask],
-) -> Result<Vec<Notice>, Problem> {
-    work.audit(
-        "event.rescheduled",
-        ("event", after.id),
-        Some(before),
-        Some(after),
-    )
-    .await?;
-    let has_contact = after.contact_email.is_some() || after.contact_phone.is_some();
-    let contact = has_contact.then_some(Notice {
-        recipient: Recipient::Contact,
-        member_id: None,
-    });
-    let mut members: Vec<_> = tasks.iter().filter_map(|task| task.assignee_id).collect();
-    members.sort_unstable();
-    members.dedup();
-    let assignees = members.into_iter().map(|member_id| Notice {
-        recipient: Recipient::Assignee,
-        member_id: Some(member_id),
-    });
-    Ok(contact.into_iter().chain(assignees).collect())
 }
 
 fn blockers(bookings: &[MovedBooking], drops: bool) -> Vec<Blocker> {
@@ -265,14 +241,20 @@ fn blockers(bookings: &[MovedBooking], drops: bool) -> Vec<Blocker> {
     blockers
 }
 
+/// What comes out of a move.
+type Seen<'a> = (
+    &'a [MovedBooking],
+    &'a [MovedTask],
+    Option<&'a FollowingEntry>,
+    &'a [MoveNotice],
+);
+
 /// A digest of what was asked for, what it was asked about and what came out, for as long as none of that changes.
 fn token(
     current: &Event,
     to: &Reschedule,
     event: &Event,
-    bookings: &[MovedBooking],
-    tasks: &[MovedTask],
-    calendar: Option<&FollowingEntry>,
+    (bookings, tasks, calendar, notices): Seen<'_>,
 ) -> Result<String, Problem> {
     let bookings: Vec<_> = bookings
         .iter()
@@ -310,6 +292,7 @@ fn token(
         bookings,
         tasks,
         calendar,
+        notices,
     ]);
     let seen = serde_json::to_vec(&seen).map_err(anyhow::Error::from)?;
     Ok(URL_SAFE_NO_PAD.encode(sha256(&[&seen])))

@@ -14,12 +14,12 @@ use uuid::Uuid;
 
 use super::{
     Integrations, Provider, Status,
-    keyring::{KeyRing, Place},
     oauth::{Denial, OAuth, Tokens},
     queries::{self, NewTokens, Stored},
 };
 use crate::{
     audit,
+    keyring::{KeyRing, Place},
     problem::{Problem, kinds},
     sidecars::{Refusal, SidecarError},
 };
@@ -69,6 +69,18 @@ impl Integrations {
         }
     }
 
+    fn count_refresh(&self, provider: Provider, refreshed: &Result<Tokens, Denial>) {
+        let outcome = match refreshed {
+            Ok(_) => "success",
+            Err(Denial::Grant(_)) => "expired",
+            Err(_) => "failure",
+        };
+        if let Some(refreshes) = &self.0.refreshes {
+            let labels = [provider.as_str(), outcome];
+            refreshes.with_label_values(&labels).inc();
+        }
+    }
+
     /// The account if its token holds long enough.
     fn usable(
         &self,
@@ -113,6 +125,7 @@ impl Refresh {
         }
         let (oauth, ring) = (integrations.oauth(provider)?, integrations.ring()?);
         let refreshed = self.ask(oauth, ring, &stored, deadline).await;
+        integrations.count_refresh(provider, &refreshed);
         let tokens = match refreshed {
             Ok(tokens) => tokens,
             Err(Denial::Grant(word)) => {

@@ -19,13 +19,13 @@ use validator::Validate;
 
 use super::{
     Integration, Provider, disconnect,
-    keyring::Place,
     oauth::{Denial, Owner, Tokens},
     queries::{self, Attempt, NewAttempt, NewOwner},
 };
 use crate::{
     access::{Access, Arrival, Permission, Person, WriteIntegrations},
     extract::{self, Path, Query},
+    keyring::Place,
     problem::{OnConstraint, Problem, kinds},
     state::{App, sha256},
     work::{Answer, Work},

@@ -7,14 +7,10 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{
-    Integration, Provider,
-    keyring::{Place, Sealed},
-    oauth::Denial,
-    queries,
-};
+use super::{Integration, Provider, oauth::Denial, queries};
 use crate::{
     jobs::{Done, Failure, Job, NewJob},
+    keyring::{Place, Sealed},
     problem::Problem,
     state::App,
     work::Work,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::{extract::State, response::Response};
 use jiff_sqlx::Timestamp;
+use prometheus::IntCounterVec;
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use tokio::sync::Mutex;
@@ -16,17 +17,17 @@ use crate::{
     access::{Access, ReadIntegrations, WriteIntegrations},
     config,
     extract::{IfMatch, Path},
+    keyring::{KeyRing, Keys},
     page::{List, NoFilter, Page},
     problem::{Problem, kinds},
     state::{App, Clock, Ids},
+    telemetry::Metrics,
     work::Answer,
 };
 
 mod accounts;
 mod connect;
 mod disconnect;
-mod keyring;
-mod mirror;
 mod oauth;
 mod provider;
 mod queries;
@@ -34,10 +35,8 @@ mod rotate;
 
 pub use connect::callback_routes;
 pub use disconnect::revoke;
-pub use keyring::{KeyRing, Place, Sealed};
-pub use mirror::{MirrorTask, MirroredTask, mirror, mirror_task};
 pub use provider::Provider;
-pub use rotate::rotate;
+pub use rotate::seal_anew;
 
 /// Refreshes at once in a process: each waits for a provider with a connection to the database in its hand.
 const TURNS: usize = 4;
@@ -187,51 +186,62 @@ struct Inner {
     db: PgPool,
     clock: Clock,
     ids: Ids,
-    ring: Option<KeyRing>,
+    keys: Keys,
     clients: Vec<oauth::OAuth>,
     return_url: Option<String>,
+    /// By provider and outcome.
+    refreshes: Option<IntCounterVec>,
     turns: [Mutex<()>; TURNS],
 }
 
 impl Integrations {
     /// # Errors
-    /// Settings that do not hold: keys that are none, half a client, an address that is none.
+    /// Settings that do not hold: half a client, an address that is none.
     pub fn from_config(
         config: &config::Integrations,
-        is_production: bool,
+        keys: Keys,
         db: PgPool,
         clock: Clock,
-        metrics: &mcp_kit::Metrics,
+        metrics: &Metrics,
     ) -> anyhow::Result<Self> {
         let mut clients = Vec::new();
         for provider in Provider::ALL {
             let client = config.client(provider)?;
-            clients.extend(oauth::OAuth::new(provider, client, metrics)?);
+            clients.extend(oauth::OAuth::new(provider, client, &metrics.sidecars)?);
         }
-        let ring = config.keys.ring(is_production)?;
         let return_url = config.integrations_return_url.clone();
-        Ok(Self::assemble(db, clock, ring, clients, return_url))
+        let refreshes = metrics.oauth_refreshes.clone();
+        Ok(Self::assemble(
+            db,
+            clock,
+            keys,
+            clients,
+            return_url,
+            Some(refreshes),
+        ))
     }
 
     /// None can be connected: for commands that serve nobody.
     pub fn unset(db: PgPool) -> Self {
-        Self::assemble(db, Clock::System, None, Vec::new(), None)
+        Self::assemble(db, Clock::System, Keys::default(), Vec::new(), None, None)
     }
 
     fn assemble(
         db: PgPool,
         clock: Clock,
-        ring: Option<KeyRing>,
+        keys: Keys,
         clients: Vec<oauth::OAuth>,
         return_url: Option<String>,
+        refreshes: Option<IntCounterVec>,
     ) -> Self {
         Self(Arc::new(Inner {
             db,
             clock,
             ids: Ids::default(),
-            ring,
+            keys,
             clients,
             return_url,
+            refreshes,
             turns: std::array::from_fn(|_| Mutex::default()),
         }))
     }
@@ -249,8 +259,7 @@ impl Integrations {
     }
 
     fn ring(&self) -> Result<&KeyRing, Problem> {
-        let ring = self.0.ring.as_ref();
-        ring.ok_or_else(|| not_configured("set INTEGRATIONS_KEYS (or its file)".to_owned()))
+        self.0.keys.ring()
     }
 
     fn oauth(&self, provider: Provider) -> Result<&oauth::OAuth, Problem> {

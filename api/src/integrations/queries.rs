@@ -3,8 +3,8 @@ use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{Integration, Provider, Status, keyring::Sealed};
-use crate::access::Role;
+use super::{Integration, Provider, Status};
+use crate::{access::Role, keyring::Sealed};
 
 /// The sealed tokens of one account.
 pub struct Stored {

@@ -1,12 +1,9 @@
-//! The newest key takes the place of older ones, row by row.
+//! Tokens of accounts under the newest key.
 
-use sqlx::PgPool;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::keyring::{KeyRing, Place, Sealed};
-
-/// Rows sealed anew in one transaction.
-const BATCH: i64 = 100;
+use crate::keyring::{KeyRing, Place, Sealed};
 
 struct Row {
     organization_id: Uuid,
@@ -16,63 +13,51 @@ struct Row {
     refresh_token: Option<Sealed>,
 }
 
-/// Seals everything under the newest key; answers how many rows. Stopped in between, it goes on where it was when it is run
-/// again. What people began before and did not finish within ten minutes is left alone: it ends by itself.
-///
-/// # Errors
-/// A row whose key is not in the ring. The rows before it are done.
-pub async fn rotate(db: &PgPool, ring: &KeyRing) -> anyhow::Result<u64> {
-    let mut sealed = 0;
-    loop {
-        let mut tx = db.begin().await?;
-        let rows = sqlx::query_as!(
-            Row,
-            "SELECT organization_id, id, key_id, access_token, refresh_token FROM integrations
-             WHERE key_id <> $1 ORDER BY organization_id, id LIMIT $2 FOR UPDATE",
+/// Seals up to `most` accounts, and as many that were disconnected; answers how many there were.
+pub async fn seal_anew(db: &mut PgConnection, ring: &KeyRing, most: i64) -> anyhow::Result<usize> {
+    let rows = sqlx::query_as!(
+        Row,
+        "SELECT organization_id, id, key_id, access_token, refresh_token FROM integrations
+         WHERE key_id <> $1 ORDER BY organization_id, id LIMIT $2 FOR UPDATE",
+        ring.newest(),
+        most
+    );
+    let rows = rows.fetch_all(&mut *db).await?;
+    for row in &rows {
+        let (access_token, refresh_token) = row.seal_anew(ring)?;
+        let update = sqlx::query!(
+            "UPDATE integrations SET key_id = $3, access_token = $4, refresh_token = $5
+             WHERE organization_id = $1 AND id = $2",
+            row.organization_id,
+            row.id,
             ring.newest(),
-            BATCH
+            access_token,
+            refresh_token
         );
-        let rows = rows.fetch_all(&mut *tx).await?;
-        for row in &rows {
-            let (access_token, refresh_token) = row.seal_anew(ring)?;
-            let update = sqlx::query!(
-                "UPDATE integrations SET key_id = $3, access_token = $4, refresh_token = $5
-                 WHERE organization_id = $1 AND id = $2",
-                row.organization_id,
-                row.id,
-                ring.newest(),
-                access_token,
-                refresh_token
-            );
-            update.execute(&mut *tx).await?;
-        }
-        let retired = sqlx::query_as!(
-            Row,
-            "SELECT organization_id, id, key_id, access_token, refresh_token FROM integration_revocations
-             WHERE key_id <> $1 ORDER BY organization_id, id LIMIT $2 FOR UPDATE",
-            ring.newest(),
-            BATCH
-        );
-        let retired = retired.fetch_all(&mut *tx).await?;
-        for row in &retired {
-            let (access_token, refresh_token) = row.seal_anew(ring)?;
-            let update = sqlx::query!(
-                "UPDATE integration_revocations SET key_id = $3, access_token = $4, refresh_token = $5
-                 WHERE organization_id = $1 AND id = $2",
-                row.organization_id,
-                row.id,
-                ring.newest(),
-                access_token,
-                refresh_token
-            );
-            update.execute(&mut *tx).await?;
-        }
-        tx.commit().await?;
-        if rows.is_empty() && retired.is_empty() {
-            return Ok(sealed);
-        }
-        sealed += (rows.len() + retired.len()) as u64;
+        update.execute(&mut *db).await?;
     }
+    let retired = sqlx::query_as!(
+        Row,
+        "SELECT organization_id, id, key_id, access_token, refresh_token FROM integration_revocations
+         WHERE key_id <> $1 ORDER BY organization_id, id LIMIT $2 FOR UPDATE",
+        ring.newest(),
+        most
+    );
+    let retired = retired.fetch_all(&mut *db).await?;
+    for row in &retired {
+        let (access_token, refresh_token) = row.seal_anew(ring)?;
+        let update = sqlx::query!(
+            "UPDATE integration_revocations SET key_id = $3, access_token = $4, refresh_token = $5
+             WHERE organization_id = $1 AND id = $2",
+            row.organization_id,
+            row.id,
+            ring.newest(),
+            access_token,
+            refresh_token
+        );
+        update.execute(&mut *db).await?;
+    }
+    Ok(rows.len() + retired.len())
 }
 
 impl Row {

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use super::{Done, Failure, Handler, Job};
 use crate::{
     bookings, calendar, changes, documents, integrations, messages, orchestrations, payments,
-    reminders, state::App, webhooks, webhooks_in, work,
+    reminders, state::App, tasks, webhooks, webhooks_in, work,
 };
 
 /// What a worker can do.
@@ -118,7 +118,7 @@ pub const HANDLERS: &[Handler] = &[
         attempts: 20,
         timeout: Duration::from_secs(30),
         every: None,
-        run: |app, job| Box::pin(integrations::mirror(app, job)),
+        run: |app, job| Box::pin(tasks::mirror(app, job)),
     },
     Handler {
         kind: "calendar.sync",

@@ -87,7 +87,7 @@ pub async fn send_now(app: &App, errand: &Errand, message: &Message) -> Result<M
 async fn obstacle(work: &mut Work, message: &Message) -> Result<Option<&'static str>, Problem> {
     let (organization_id, now) = (work.organization_id(), work.now);
     if message.channel == Channel::Sms
-        && queries::has_opted_out(work, organization_id, &message.recipient).await?
+        && queries::opt_outs::has_opted_out(work, organization_id, &message.recipient).await?
     {
         return Ok(Some(queue::OPTED_OUT));
     }
@@ -237,7 +237,7 @@ async fn keep(
     let (organization_id, now) = (work.organization_id(), work.now);
     let current = queries::lock(work, organization_id, id).await?;
     if has_opted_out {
-        queries::opt_out(work, organization_id, &current.recipient, now).await?;
+        queries::opt_outs::insert(work, organization_id, &current.recipient, now).await?;
     }
     let ended = queries::set(work, organization_id, id, outcome, now).await?;
     let action = match outcome.status {

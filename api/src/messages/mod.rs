@@ -22,6 +22,7 @@ pub mod actions;
 pub mod callbacks;
 mod deliver;
 mod fare;
+mod opt_outs;
 mod placeholders;
 mod post;
 mod queries;
@@ -42,6 +43,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(get_message))
         .routes(routes!(retry_message))
         .routes(routes!(post::create_event_messages))
+        .merge(opt_outs::routes())
         .merge(templates::routes())
 }
 

@@ -5,6 +5,8 @@ use uuid::Uuid;
 use super::{Channel, Message, MessageFilter, MessageStatus, Notice};
 use crate::events::EventStatus;
 
+pub mod opt_outs;
+
 pub async fn list(
     db: &PgPool,
     organization_id: Uuid,
@@ -286,37 +288,6 @@ pub async fn in_last_hour(
     .fetch_one(db)
     .await?;
     Ok((row.count, row.oldest))
-}
-
-pub async fn has_opted_out(
-    db: &mut PgConnection,
-    organization_id: Uuid,
-    number: &str,
-) -> sqlx::Result<bool> {
-    sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM message_opt_outs WHERE organization_id = $1 AND number = $2) AS "exists!""#,
-        organization_id,
-        number
-    )
-    .fetch_one(db)
-    .await
-}
-
-pub async fn opt_out(
-    db: &mut PgConnection,
-    organization_id: Uuid,
-    number: &str,
-    now: jiff::Timestamp,
-) -> sqlx::Result<()> {
-    sqlx::query!(
-        "INSERT INTO message_opt_outs (organization_id, number, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-        organization_id,
-        number,
-        now.to_sqlx()
-    )
-    .execute(db)
-    .await?;
-    Ok(())
 }
 
 /// Whose message it is that Twilio speaks of: the one question that no organization is known for yet.

@@ -94,7 +94,7 @@ pub async fn write(
     let mut messages = Vec::new();
     for recipient in recipients.iter() {
         let has_opted_out = notice.channel == Channel::Sms
-            && queries::has_opted_out(work, organization_id, recipient).await?;
+            && queries::opt_outs::has_opted_out(work, organization_id, recipient).await?;
         let failure = if has_opted_out {
             Some(OPTED_OUT)
         } else {

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use ipnet::IpNet;
 use tokio::sync::Semaphore;
 
 use super::Planner;
-use crate::config;
+use crate::{config, outbound::Rules};
 
 /// Clients that watch runs at once.
 const STREAMS: usize = 512;
@@ -15,8 +14,8 @@ const STREAMS: usize = 512;
 pub struct Orchestrations {
     /// Proposes steps; none unless an operator sets one up.
     pub planner: Option<Planner>,
-    /// Networks inside of ours where agents may be.
-    pub agent_networks: Vec<IpNet>,
+    /// Where agents of organizations may be.
+    pub agent_rules: Rules,
     pub streams: Arc<Semaphore>,
 }
 
@@ -24,7 +23,7 @@ impl Orchestrations {
     pub fn from_config(config: &config::Orchestrations) -> anyhow::Result<Self> {
         Ok(Self {
             planner: Planner::from_config(config)?,
-            agent_networks: config.agent_allowed_networks.clone(),
+            agent_rules: Rules::within(&config.agent_allowed_networks),
             ..Self::default()
         })
     }
@@ -34,7 +33,7 @@ impl Default for Orchestrations {
     fn default() -> Self {
         Self {
             planner: None,
-            agent_networks: Vec::new(),
+            agent_rules: Rules::default(),
             streams: Arc::new(Semaphore::new(STREAMS)),
         }
     }

@@ -22,7 +22,7 @@ use crate::{
 };
 
 mod queries;
-pub use queries::{booking_run, name};
+pub use queries::{booking_run, linear_team, name};
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -54,6 +54,8 @@ pub struct Organization {
     /// total: 2000 is 20 %.
     pub default_deposit_rate_bps: i32,
     pub booking_run: BookingRun,
+    /// Key or id of the Linear team whose issues show the organization's tasks; null where none does.
+    pub linear_team: Option<String>,
     pub version: i64,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
@@ -79,6 +81,12 @@ pub struct NewOrganization {
     #[serde(default)]
     #[schema(required = false)]
     pub booking_run: BookingRun,
+    /// Key or id of a Linear team, such as `EVT`: from now on tasks that change are shown as its issues. 501
+    /// `sidecar_not_configured` where this installation has no Linear sidecar.
+    #[serde(default)]
+    #[validate(length(min = 1, max = 100))]
+    #[schema(min_length = 1, max_length = 100)]
+    pub linear_team: Option<String>,
 }
 
 /// 20 %.
@@ -208,6 +216,9 @@ async fn update_organization(
     let current = queries::lock(&mut work, id).await?;
     if_match.check(current.version)?;
     let new: NewOrganization = patch.apply(&current, READ_ONLY)?;
+    if new.linear_team.is_some() && new.linear_team != current.linear_team {
+        app.sidecars.linear.check()?;
+    }
     let now = work.now;
     let organization = queries::update(&mut work, id, &new, now).await?;
     work.audit(

@@ -1,7 +1,7 @@
 //! Calls to addresses that users choose: webhooks, agents. An address is judged as it was written, and again where its
 //! name is looked up for the very connection, which goes to the address that was judged and nowhere else.
 
-use std::{io, net::IpAddr, net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, io, net::IpAddr, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use futures_util::future::BoxFuture;
@@ -31,6 +31,15 @@ pub struct Rules {
     /// Ports that may be called outside of those networks.
     pub ports: Vec<u16>,
     pub lookup: Lookup,
+}
+
+/// Without the lookup, which has nothing to show.
+impl fmt::Debug for Rules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rules = f.debug_struct("Rules");
+        rules.field("networks", &self.networks);
+        rules.field("ports", &self.ports).finish_non_exhaustive()
+    }
 }
 
 impl Default for Rules {

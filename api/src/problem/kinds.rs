@@ -61,6 +61,7 @@ pub static KINDS: &[&Kind] = &[
     &PRECONDITION_FAILED,
     &PAYLOAD_TOO_LARGE,
     &UNSUPPORTED_MEDIA_TYPE,
+    &RANGE_NOT_SATISFIABLE,
     &INVALID_FIELDS,
     &IDEMPOTENCY_KEY_REUSED,
     &PRECONDITION_REQUIRED,
@@ -274,6 +275,14 @@ pub static UNSUPPORTED_MEDIA_TYPE: Kind = Kind {
     remedy: "Use the media type that `detail` names.",
 };
 
+pub static RANGE_NOT_SATISFIABLE: Kind = Kind {
+    status: 416,
+    code: "range_not_satisfiable",
+    title: "Range beyond the end",
+    meaning: "`Range` begins after the last byte. `Content-Range` says how many there are.",
+    remedy: "Ask for bytes that are there, or for all of them without `Range`.",
+};
+
 pub static INVALID_FIELDS: Kind = Kind {
     status: 422,
     code: "invalid_fields",
@@ -325,8 +334,8 @@ pub static SIDECAR_NOT_CONFIGURED: Kind = Kind {
 pub static INTEGRATION_NOT_CONFIGURED: Kind = Kind {
     status: 501,
     code: "integration_not_configured",
-    title: "Accounts cannot be connected here",
-    meaning: "This installation is not set up to connect accounts at this provider.",
+    title: "This installation is not set up for it",
+    meaning: "This installation is not set up to connect accounts at this provider, or has no keys to seal tokens and secrets with.",
     remedy: "The operator sets what `detail` names.",
 };
 

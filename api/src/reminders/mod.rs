@@ -20,10 +20,12 @@ use crate::{
 };
 
 mod moment;
+mod moved;
 mod queries;
 mod sweep;
 
 use moment::Lead;
+pub use moved::{MovedReminder, moved};
 pub use sweep::send_due;
 
 pub fn routes() -> OpenApiRouter<App> {

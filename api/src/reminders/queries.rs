@@ -1,5 +1,5 @@
 use jiff_sqlx::{Timestamp, ToSqlx};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 use uuid::Uuid;
 
 use super::{Lead, NewReminder, Reminder};
@@ -24,9 +24,12 @@ pub struct Row {
 }
 
 impl Row {
+    pub fn lead(&self) -> Option<Lead> {
+        Lead::parse(&self.offset, self.local_time.as_deref())
+    }
+
     pub fn of(self, event: &Event) -> Reminder {
-        let lead = Lead::parse(&self.offset, self.local_time.as_deref());
-        let due_at = lead.and_then(|lead| lead.before(event));
+        let due_at = self.lead().and_then(|lead| lead.before(event));
         Reminder {
             id: self.id,
             event_id: self.event_id,
@@ -47,7 +50,7 @@ impl Row {
 }
 
 pub async fn list(
-    db: &PgPool,
+    db: impl PgExecutor<'_>,
     organization_id: Uuid,
     event_id: Uuid,
     after: Option<Uuid>,

@@ -148,6 +148,12 @@ impl Sidecar {
         self.client.is_some()
     }
 
+    /// # Errors
+    /// 501, which names the setting, where this installation does not have it.
+    pub fn check(&self) -> Result<(), SidecarError> {
+        self.client().map(|_| ())
+    }
+
     /// Calls a tool that changes something, once for the errand's key.
     pub async fn run<T: DeserializeOwned>(
         &self,

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{apply::apply, queries};
+use super::{apply::apply, queries, record};
 use crate::{events, jobs::Failure, sidecars::Errand, state::App, work::Work};
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -70,8 +70,7 @@ pub async fn drop_open(
     let task_ids: Vec<_> = dropped.iter().map(|task| task.id).collect();
     queries::delete(&mut work, organization_id, &task_ids).await?;
     for task in &dropped {
-        work.audit("task.deleted", ("task", task.id), Some(task), None::<&()>)
-            .await?;
+        record(&mut work, "task.deleted", task.id, Some(task), None).await?;
     }
     work.commit_silently().await?;
     Ok(DropOpenOutput { task_ids })

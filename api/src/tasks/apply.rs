@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use validator::Validate;
 
-use super::{Task, check_event, queries, templates};
+use super::{Task, check_event, queries, record, templates};
 use crate::{
     access::{Access, WriteEvents},
     events::{self, Event},
@@ -76,8 +76,7 @@ pub async fn apply(
     let created =
         queries::insert_items(work, organization_id, event.id, &template.key, &new, now).await?;
     for task in &created {
-        work.audit("task.created", ("task", task.id), None::<&()>, Some(task))
-            .await?;
+        record(work, "task.created", task.id, None, Some(task)).await?;
     }
     let tasks = queries::of_checklist(work, organization_id, event.id, &template.key).await?;
     Ok(AppliedChecklist {

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use validator::Validate;
 
-use super::queries;
+use super::{queries, record};
 use crate::{
     civil,
     events::Event,
@@ -122,8 +122,7 @@ pub async fn follow(
     for task in &updated {
         let before = moved.iter().find(|(before, _)| before.id == task.id);
         let before = before.map(|(before, _)| before);
-        work.audit("task.updated", ("task", task.id), before, Some(task))
-            .await?;
+        record(work, "task.updated", task.id, before, Some(task)).await?;
     }
     let moved = moved.into_iter().map(|(task, planned)| MovedTask {
         task_id: task.id,

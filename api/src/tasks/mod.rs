@@ -23,9 +23,11 @@ use crate::{
 pub mod actions;
 mod apply;
 mod due;
+mod mirror;
 mod queries;
 mod templates;
-pub use due::{Due, MovedTask, follow};
+pub use due::{Due, DueChange, MovedTask, follow};
+pub use mirror::mirror;
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -176,8 +178,7 @@ async fn create_event_task(
     )
     .await
     .on_constraint(named)?;
-    work.audit("task.created", ("task", id), None::<&()>, Some(&task))
-        .await?;
+    record(&mut work, "task.created", id, None, Some(&task)).await?;
     let location = format!("/v1/tasks/{id}");
     work.commit(Answer::created(location, task.version, &task)?)
         .await
@@ -217,8 +218,7 @@ async fn update_task(
     let task = queries::update(&mut work, organization_id, id, &new, &planned, now)
         .await
         .on_constraint(named)?;
-    work.audit("task.updated", ("task", id), Some(&current), Some(&task))
-        .await?;
+    record(&mut work, "task.updated", id, Some(&current), Some(&task)).await?;
     work.commit(Answer::ok(task.version, &task)?).await
 }
 
@@ -237,8 +237,7 @@ async fn delete_task(
     let current = queries::lock(&mut work, organization_id, id).await?;
     if_match.check(current.version)?;
     queries::delete(&mut work, organization_id, &[id]).await?;
-    work.audit("task.deleted", ("task", id), Some(&current), None::<&()>)
-        .await?;
+    record(&mut work, "task.deleted", id, Some(&current), None).await?;
     work.commit(Answer::no_content()).await
 }
 
@@ -260,8 +259,7 @@ async fn complete_task(
     }
     let now = work.now;
     let task = queries::complete(&mut work, organization_id, id, now).await?;
-    work.audit("task.completed", ("task", id), Some(&current), Some(&task))
-        .await?;
+    record(&mut work, "task.completed", id, Some(&current), Some(&task)).await?;
     work.commit(Answer::ok(task.version, &task)?).await
 }
 
@@ -288,8 +286,7 @@ async fn reopen_task(
         None => current.due_at.into(),
     };
     let task = queries::reopen(&mut work, organization_id, id, &planned, now).await?;
-    work.audit("task.reopened", ("task", id), Some(&current), Some(&task))
-        .await?;
+    record(&mut work, "task.reopened", id, Some(&current), Some(&task)).await?;
     work.commit(Answer::ok(task.version, &task)?).await
 }
 
@@ -303,10 +300,21 @@ pub async fn cancel_open(
     let now = work.now;
     for task in queries::cancel_open_of(work, organization_id, event_id, now).await? {
         let before = open.iter().find(|before| before.id == task.id);
-        work.audit("task.cancelled", ("task", task.id), before, Some(&task))
-            .await?;
+        record(work, "task.cancelled", task.id, before, Some(&task)).await?;
     }
     Ok(())
+}
+
+/// What every change of a task leaves behind: the trail, and the issue that shows it.
+async fn record(
+    work: &mut Work,
+    action: &'static str,
+    id: Uuid,
+    before: Option<&Task>,
+    after: Option<&Task>,
+) -> Result<(), Problem> {
+    work.audit(action, ("task", id), before, after).await?;
+    mirror::enqueue(work, id).await
 }
 
 /// The event first, as everything does that changes both: so nobody waits for each other in a circle.

@@ -5,6 +5,8 @@ use uuid::Uuid;
 
 use super::{Due, NewTask, Task, TaskFilter, TaskStatus, due::Planned, templates::ChecklistItem};
 
+pub mod mirror;
+
 pub async fn list(
     db: &PgPool,
     organization_id: Uuid,

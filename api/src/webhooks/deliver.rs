@@ -13,7 +13,7 @@ use super::{
     },
     message::{Data, Message},
     queries as endpoints,
-    secret::Secret,
+    secret::Secrets,
 };
 use crate::{
     jobs::{Done, Failure, Job, pause_lane},
@@ -55,14 +55,14 @@ pub struct Outcome {
 /// Delivers the message of this job, or says when to try again.
 pub async fn deliver(app: App, job: Job) -> Result<Done, Failure> {
     let due = queries::due(&app.db, job.organization_id, job.id).await?;
-    let Some(due) = due.filter(|due| due.status == DeliveryStatus::Pending) else {
+    let Some(mut due) = due.filter(|due| due.status == DeliveryStatus::Pending) else {
         return Ok(Done::Finished);
     };
     if !due.enabled {
         let outcome = failed(DeliveryStatus::Failed, None, "DISABLED");
         return end(&app, &job, &outcome).await;
     }
-    let answer = attempt(&app, &job, &due).await?;
+    let answer = attempt(&app, &job, &mut due).await?;
     let wait = usize::try_from(due.attempts)
         .ok()
         .and_then(|made| WAITS.get(made).copied());
@@ -88,14 +88,16 @@ struct Answer {
     retry_after: Option<Duration>,
 }
 
-async fn attempt(app: &App, job: &Job, due: &Due) -> Result<Answer, Failure> {
+async fn attempt(app: &App, job: &Job, due: &mut Due) -> Result<Answer, Failure> {
     // The rules may have become stricter since the address was stored.
     let Ok((client, url)) = app.outbound.to(&due.url) else {
         return Ok(Answer::default());
     };
     let body = body(job, due)?;
     let (id, now) = (job.id.to_string(), app.now());
-    let signatures = signatures(due, &id, now, &body).map_err(Problem::from)?;
+    let secrets = due.secrets(job.organization_id).open(app.keys.get());
+    let secrets = secrets.map_err(Problem::from)?;
+    let signatures = signatures(due, &secrets, &id, now, &body).map_err(Problem::from)?;
     let request = client
         .post(url)
         .timeout(TIMEOUT)
@@ -137,12 +139,18 @@ fn body(job: &Job, due: &Due) -> Result<Vec<u8>, Failure> {
 }
 
 /// By the current secret, and by the one before until it expires.
-fn signatures(due: &Due, id: &str, now: Timestamp, body: &[u8]) -> anyhow::Result<String> {
+fn signatures(
+    due: &Due,
+    secrets: &Secrets,
+    id: &str,
+    now: Timestamp,
+    body: &[u8],
+) -> anyhow::Result<String> {
     let seconds = now.as_second();
-    let mut signatures = Secret::restore(&due.secret)?.sign(id, seconds, body)?;
+    let mut signatures = secrets.current.sign(id, seconds, body)?;
     let expires = due.old_secret_expires_at.map(jiff_sqlx::Timestamp::to_jiff);
-    if let Some(old) = due.old_secret.as_ref().filter(|_| expires > Some(now)) {
-        let old = Secret::restore(old)?.sign(id, seconds, body)?;
+    if let Some(old) = secrets.old.as_ref().filter(|_| expires > Some(now)) {
+        let old = old.sign(id, seconds, body)?;
         signatures = format!("{signatures} {old}");
     }
     Ok(signatures)

@@ -16,7 +16,7 @@ use super::{
     TESTED,
     deliveries::{self, WebhookDelivery},
     queries,
-    secret::Secret,
+    secret::{Secret, Secrets},
 };
 use crate::{
     access::{Access, ReadWebhooks, WriteWebhooks},
@@ -156,8 +156,12 @@ async fn create_webhook_endpoint(
     check_address(&app, &new)?;
     let organization_id = access.organization_id();
     let mut work = access.begin(&app).await?;
-    let (id, now, secret) = (work.new_id(), work.now, Secret::generate()?);
-    let kept = secret.keep();
+    let (id, now) = (work.new_id(), work.now);
+    let secrets = Secrets {
+        current: Secret::generate()?,
+        old: None,
+    };
+    let kept = secrets.seal(app.keys.ring()?, organization_id, id)?;
     let made = queries::insert(
         &mut work,
         organization_id,
@@ -178,7 +182,7 @@ async fn create_webhook_endpoint(
         Some(&endpoint),
     )
     .await?;
-    show_once(work, endpoint, &secret, |body, version| {
+    show_once(work, endpoint, &secrets.current, |body, version| {
         Answer::created(format!("/v1/webhook-endpoints/{id}"), version, body)
     })
     .await
@@ -264,10 +268,15 @@ async fn rotate_webhook_secret(
     let organization_id = access.organization_id();
     let mut work = access.begin(&app).await?;
     let current = queries::lock(&mut work, organization_id, id).await?;
-    let (now, secret) = (work.now, Secret::generate()?);
+    let now = work.now;
     let expires = now.checked_add(ROTATION_HOURS.hours()).unwrap_or(now);
-    let endpoint =
-        queries::rotate(&mut work, organization_id, id, &secret.keep(), expires, now).await?;
+    let before = queries::secrets(&mut work, organization_id, id).await?;
+    let secrets = Secrets {
+        current: Secret::generate()?,
+        old: Some(before.open(app.keys.get())?.current),
+    };
+    let kept = secrets.seal(app.keys.ring()?, organization_id, id)?;
+    let endpoint = queries::rotate(&mut work, organization_id, id, &kept, expires, now).await?;
     work.audit(
         "webhook_endpoint.secret_rotated",
         ("webhook_endpoint", id),
@@ -275,7 +284,7 @@ async fn rotate_webhook_secret(
         Some(&endpoint),
     )
     .await?;
-    show_once(work, endpoint, &secret, |body, version| {
+    show_once(work, endpoint, &secrets.current, |body, version| {
         Answer::ok(version, body)
     })
     .await

@@ -10,10 +10,12 @@ mod deliveries;
 mod endpoints;
 mod message;
 mod queries;
+mod rotate;
 mod secret;
 
 pub use deliver::deliver;
 pub use deliveries::queries::forget as forget_deliveries;
+pub use rotate::seal_anew;
 
 /// What a test sends.
 const TEST: &str = "webhook.test";

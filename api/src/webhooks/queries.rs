@@ -3,7 +3,10 @@ use jiff_sqlx::ToSqlx;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::endpoints::{NewWebhookEndpoint, WebhookEndpoint};
+use super::{
+    endpoints::{NewWebhookEndpoint, WebhookEndpoint},
+    secret::{SealedSecrets, Stored},
+};
 
 pub async fn list(
     db: &PgPool,
@@ -57,15 +60,15 @@ pub async fn insert(
     organization_id: Uuid,
     id: Uuid,
     new: &NewWebhookEndpoint,
-    secret: &str,
+    kept: &SealedSecrets,
     most: i64,
     now: Timestamp,
 ) -> sqlx::Result<Option<WebhookEndpoint>> {
     sqlx::query_as!(
         WebhookEndpoint,
-        "INSERT INTO webhook_endpoints (organization_id, id, url, description, event_types, enabled, secret, created_at, updated_at)
-         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $8
-         WHERE (SELECT count(*) FROM webhook_endpoints WHERE organization_id = $1) < $9
+        "INSERT INTO webhook_endpoints (organization_id, id, url, description, event_types, enabled, key_id, sealed_secret, created_at, updated_at)
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $9
+         WHERE (SELECT count(*) FROM webhook_endpoints WHERE organization_id = $1) < $10
          RETURNING id, url, description, event_types, enabled, disabled_reason, failing_since, old_secret_expires_at, version, created_at, updated_at",
         organization_id,
         id,
@@ -73,7 +76,8 @@ pub async fn insert(
         new.description,
         &new.event_types,
         new.enabled,
-        secret,
+        kept.key_id,
+        kept.secret,
         now.to_sqlx(),
         most
     )
@@ -109,23 +113,42 @@ pub async fn update(
     .await
 }
 
+/// The secrets, for whoever gives an endpoint new ones.
+pub async fn secrets(
+    db: &mut PgConnection,
+    organization_id: Uuid,
+    id: Uuid,
+) -> sqlx::Result<Stored> {
+    sqlx::query_as!(
+        Stored,
+        "SELECT organization_id, id AS endpoint_id, key_id, sealed_secret, sealed_old_secret, secret, old_secret
+         FROM webhook_endpoints WHERE organization_id = $1 AND id = $2 FOR UPDATE",
+        organization_id,
+        id
+    )
+    .fetch_one(db)
+    .await
+}
+
 pub async fn rotate(
     db: &mut PgConnection,
     organization_id: Uuid,
     id: Uuid,
-    secret: &str,
+    kept: &SealedSecrets,
     expires: Timestamp,
     now: Timestamp,
 ) -> sqlx::Result<WebhookEndpoint> {
     sqlx::query_as!(
         WebhookEndpoint,
-        "UPDATE webhook_endpoints SET old_secret = secret, old_secret_expires_at = $4, secret = $3,
-             updated_at = $5, version = version + 1
+        "UPDATE webhook_endpoints SET key_id = $3, sealed_secret = $4, sealed_old_secret = $5, old_secret_expires_at = $6,
+             secret = NULL, old_secret = NULL, updated_at = $7, version = version + 1
          WHERE organization_id = $1 AND id = $2
          RETURNING id, url, description, event_types, enabled, disabled_reason, failing_since, old_secret_expires_at, version, created_at, updated_at",
         organization_id,
         id,
-        secret,
+        kept.key_id,
+        kept.secret,
+        kept.old_secret,
         expires.to_sqlx(),
         now.to_sqlx()
     )

@@ -8,13 +8,18 @@ use std::{
     time::Duration,
 };
 
-use event_planner_api::orchestrations::Orchestrations;
+use event_planner_api::{orchestrations::Orchestrations, outbound::Rules};
 use mcp_kit::{Call, Sidecar, Tool, ToolError, Tools, testing};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 
-use crate::{orchestrations, support::TestApp};
+use crate::{
+    orchestrations,
+    outbound::{answering, canary, hostile},
+    support::TestApp,
+    webhooks::Receiver,
+};
 
 const TOKEN: &str = "4kPz7QvW1xYbN8sLr2TfHc6JmUaGd9Ei-agent";
 
@@ -60,7 +65,7 @@ async fn serve(rung: Arc<AtomicU32>) -> String {
 
 async fn app(pool: PgPool) -> TestApp {
     let orchestrations = Orchestrations {
-        agent_networks: vec!["127.0.0.0/8".parse().unwrap()],
+        agent_rules: Rules::within(&["127.0.0.0/8".parse().unwrap()]),
         ..Orchestrations::default()
     };
     TestApp::with_orchestrations(pool, orchestrations).await
@@ -167,4 +172,144 @@ async fn an_agent_at_an_inner_address_is_refused(pool: PgPool) {
     );
     let listed = app.viewer.get("/v1/agents").await.expect(200);
     assert_eq!(listed["items"].as_array().unwrap().len(), 12);
+}
+
+/// Whether the agent could be reached.
+async fn reaches(app: &TestApp) -> bool {
+    let path = "/v1/agents/inner/check";
+    let check = app.owner.post(path, &Value::Null).await.expect(200);
+    check["is_reachable"].as_bool().unwrap()
+}
+
+#[sqlx::test]
+async fn hostile_addresses_of_agents_never_reach_the_machine_itself(pool: PgPool) {
+    let (port, heard) = canary().await;
+    let orchestrations = Orchestrations {
+        // The canary's port is right, so that nothing but the address can be the reason.
+        agent_rules: Rules {
+            ports: vec![443, 8443, port],
+            ..Rules::default()
+        },
+        ..Orchestrations::default()
+    };
+    let app = TestApp::with_orchestrations(pool.clone(), orchestrations).await;
+    let stored = json!({ "agent_type": "inner", "url": "https://agent.invalid/mcp" });
+    app.owner.post("/v1/agents", &stored).await.expect(201);
+    for url in hostile(port) {
+        let agent = json!({ "agent_type": "other", "url": url });
+        let added = app.owner.post("/v1/agents", &agent).await;
+        if added.status == 201 {
+            // A name, which is judged when it is looked up.
+            let deleted = app.owner.delete("/v1/agents/other", "*").await;
+            assert_eq!(deleted.status, 204);
+        } else {
+            added.expect_invalid(&["#/url"]);
+        }
+        // Nor when the rules were others at the time when it was stored.
+        if (1..=2000).contains(&url.len()) {
+            let store = sqlx::query("UPDATE agents SET url = $1").bind(&url);
+            store.execute(&pool).await.unwrap();
+            assert!(!reaches(&app).await, "{url:?}");
+        }
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(heard.load(Ordering::SeqCst), 0);
+}
+
+#[sqlx::test]
+async fn an_agents_name_that_leads_inside_is_not_connected_to(pool: PgPool) {
+    let (port, heard) = canary().await;
+    // 127.0.0.1 is allowed and stands for a public address; 127.0.0.2 is not.
+    let agent_rules = Rules {
+        networks: vec!["127.0.0.1/32".parse().unwrap()],
+        ..answering(&[&["127.0.0.2"], &["127.0.0.1", "127.0.0.2"], &["::1"]])
+    };
+    let orchestrations = Orchestrations {
+        agent_rules,
+        ..Orchestrations::default()
+    };
+    let app = TestApp::with_orchestrations(pool, orchestrations).await;
+    let url = format!("http://rebind.example.com:{port}/mcp");
+    let agent = json!({ "agent_type": "inner", "url": url });
+    app.owner.post("/v1/agents", &agent).await.expect(201);
+    for _ in 0..3 {
+        assert!(!reaches(&app).await);
+    }
+    assert_eq!(heard.load(Ordering::SeqCst), 0);
+}
+
+#[sqlx::test]
+async fn an_agents_redirects_are_not_followed(pool: PgPool) {
+    let (port, heard) = canary().await;
+    let app = app(pool).await;
+    let redirecting = Receiver::start().await;
+    redirecting.redirect(307, &format!("http://127.0.0.1:{port}/mcp"));
+    let agent = json!({ "agent_type": "inner", "url": redirecting.url() });
+    app.owner.post("/v1/agents", &agent).await.expect(201);
+    assert!(!reaches(&app).await);
+    assert!(!redirecting.messages().is_empty());
+    assert_eq!(heard.load(Ordering::SeqCst), 0);
+}
+
+#[sqlx::test]
+async fn an_agent_is_changed_and_keeps_its_token_for_its_address_only(pool: PgPool) {
+    let app = app(pool).await;
+    let url = serve(Arc::default()).await;
+    let agent = json!({ "agent_type": "inner", "url": url, "token": TOKEN });
+    app.owner.post("/v1/agents", &agent).await.expect(201);
+    let path = "/v1/agents/inner";
+    let read = app.viewer.get(path).await;
+    let patch = json!({ "description": "Seats people", "tools": ["make_plan"] });
+    let changed = app.owner.patch(path, read.etag(), &patch).await;
+    assert_eq!(changed.etag(), "\"2\"");
+    let changed = changed.expect(200);
+    assert_eq!(
+        (
+            &changed["description"],
+            &changed["tools"],
+            &changed["has_token"]
+        ),
+        (&json!("Seats people"), &json!(["make_plan"]), &json!(true))
+    );
+    assert!(reaches(&app).await, "with the token that it had");
+    let stale = app.owner.patch(path, read.etag(), &patch).await;
+    stale.expect_problem(412, "precondition_failed");
+
+    // Whoever may change the address does not learn the token by that.
+    let elsewhere = Receiver::start().await;
+    let moved = json!({ "url": elsewhere.url() });
+    app.owner
+        .patch(path, "*", &moved)
+        .await
+        .expect_invalid(&["#/token"]);
+    let moved = json!({ "url": elsewhere.url(), "token": null });
+    let moved = app.owner.patch(path, "*", &moved).await.expect(200);
+    assert_eq!(moved["has_token"], false);
+    assert!(!reaches(&app).await);
+    let tokens = |message: &crate::webhooks::Message| message.headers.contains_key("authorization");
+    assert!(!elsewhere.messages().is_empty() && !elsewhere.messages().iter().any(tokens));
+    let back = json!({ "url": url, "token": TOKEN });
+    app.owner.patch(path, "*", &back).await.expect(200);
+    assert!(reaches(&app).await, "with a new token");
+
+    for (patch, pointer) in [
+        (json!({ "agent_type": "outer" }), "#/agent_type"),
+        (
+            json!({ "url": "https://10.0.0.1/mcp", "token": null }),
+            "#/url",
+        ),
+        (json!({ "has_token": false }), "#/has_token"),
+    ] {
+        app.owner
+            .patch(path, "*", &patch)
+            .await
+            .expect_invalid(&[pointer]);
+    }
+    let built_in = app.owner.patch("/v1/agents/slack", "*", &json!({})).await;
+    built_in.expect_problem(404, "not_found");
+    let built_in = app
+        .owner
+        .patch("/v1/agents/messages", "*", &json!({}))
+        .await;
+    built_in.expect_problem(409, "in_use");
 }

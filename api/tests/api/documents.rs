@@ -258,6 +258,10 @@ async fn a_document_is_read_in_parts_renamed_and_shared(pool: PgPool) {
         .await;
     assert_eq!((part.status.as_u16(), part.text().as_str()), (206, "234"));
     assert_eq!(part.header("content-range"), "bytes 2-4/10");
+    let beyond = app.viewer.get_with(&content, &[("range", "bytes=10-")]);
+    let beyond = beyond.await;
+    beyond.expect_problem(416, "range_not_satisfiable");
+    assert_eq!(beyond.header("content-range"), "bytes */10");
     let whole = app
         .viewer
         .get_with(&content, &[("accept", "application/pdf")])

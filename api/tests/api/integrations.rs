@@ -9,10 +9,10 @@ use std::{
 use axum::http::{Method, StatusCode};
 use event_planner_api::{
     access::Role,
-    integrations::{KeyRing, MirrorTask, Provider, rotate},
+    integrations::Provider,
     jobs::{HANDLERS, Options, Worker},
-    sidecars::SidecarError,
-    work::Work,
+    keyring::{KeyRing, rotate},
+    sidecars::{Errand, SidecarError},
 };
 use event_planner_sandbox::{Fault, Misbehaviour};
 use mcp_kit::Account;
@@ -27,6 +27,7 @@ use uuid::Uuid;
 
 use crate::{
     providers::{self, counts},
+    scene::{create, event},
     support::{Answer, Client, TestApp},
 };
 
@@ -421,7 +422,7 @@ async fn calls_of_a_job_act_with_the_organizations_account(pool: PgPool) {
         Some("assistant@sandbox.example"),
     )
     .await;
-    let errand = |organization_id: Uuid| event_planner_api::sidecars::Errand {
+    let errand = |organization_id: Uuid| Errand {
         organization_id,
         member_id: None,
         request_id: None,
@@ -448,6 +449,31 @@ async fn calls_of_a_job_act_with_the_organizations_account(pool: PgPool) {
     assert_eq!(counts(&sandbox).await["google"]["tokens_refreshed"], 0);
 }
 
+/// Lets a worker show everything in Linear that waits for it.
+async fn mirror(app: &TestApp) {
+    work_until(app, async || {
+        let left =
+            "SELECT count(*) FROM jobs WHERE kind = 'linear.mirror_task' AND died_at IS NULL";
+        let left = sqlx::query_scalar::<_, i64>(left).fetch_one(&app.app.db);
+        left.await.unwrap() == 0
+    })
+    .await;
+}
+
+async fn issue(app: &TestApp, name: &str) -> Value {
+    let errand = Errand {
+        organization_id: app.organization_id,
+        member_id: None,
+        request_id: None,
+        idempotency_key: String::new(),
+        account: None,
+        deadline: Instant::now() + Duration::from_secs(10),
+    };
+    let linear = &app.app.sidecars.linear;
+    let arguments = json!({ "issue": name });
+    linear.ask(&errand, "get_issue", &arguments).await.unwrap()
+}
+
 #[sqlx::test]
 async fn bytes_go_to_the_organizations_account_and_come_from_it(pool: PgPool) {
     let (app, _sandbox) = TestApp::with_providers(pool).await;
@@ -467,29 +493,95 @@ async fn bytes_go_to_the_organizations_account_and_come_from_it(pool: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_task_is_one_issue_that_follows_it(pool: PgPool) {
+async fn a_task_is_one_issue_that_follows_it_to_its_end(pool: PgPool) {
     let (app, sandbox) = TestApp::with_providers(pool).await;
     connect(&app, &app.owner, "linear", Some("other-workspace")).await;
-    let mut task = MirrorTask {
-        task_id: app.app.new_id(),
-        team: "SEC".into(),
-        title: "Book the band".into(),
-        description: None,
-        due: Some("2027-05-01".parse().unwrap()),
-    };
-    for title in ["Book the band", "Book the DJ"] {
-        task.title = title.into();
-        let mut work = Work::system(&app.app, app.organization_id).await.unwrap();
-        work.mirror_task(&task).await.unwrap();
-        work.commit_silently().await.unwrap();
-        let is_shown = async || {
-            let url = format!("{}/sandbox/views/linear", sandbox.world.base_url);
-            let page = reqwest::get(url).await.unwrap().text().await.unwrap();
-            page.contains("SEC-1") && page.contains(title)
-        };
-        work_until(&app, is_shown).await;
+    let tasks = format!(
+        "/v1/events/{}/tasks",
+        create(&app.planner, "/v1/events", &event()).await
+    );
+    let unseen = json!({ "title": "Nobody has asked for it", "due": { "days_before": 1 } });
+    app.planner.post(&tasks, &unseen).await.expect(201);
+    let organization = format!("/v1/organizations/{}", app.organization_id);
+    let team = json!({ "linear_team": "SEC" });
+    app.owner.patch(&organization, "*", &team).await.expect(200);
+
+    let new = json!({ "title": "Book the band", "description": "Jazz",
+        "due": { "days_before": 14, "time": "23:30" } });
+    let path = format!("/v1/tasks/{}", create(&app.planner, &tasks, &new).await);
+    mirror(&app).await;
+    let shown = issue(&app, "SEC-1").await;
+    assert_eq!(
+        (&shown["title"], &shown["description"], &shown["due_date"]),
+        (
+            &json!("Book the band"),
+            &json!("Jazz"),
+            &json!("2027-05-29")
+        )
+    );
+    let change = json!({ "title": "Book the DJ", "description": "" });
+    app.planner.patch(&path, "*", &change).await.expect(200);
+    mirror(&app).await;
+    let shown = issue(&app, "SEC-1").await;
+    assert_eq!(
+        (&shown["title"], shown.get("description")),
+        (&json!("Book the DJ"), None)
+    );
+    for (step, state) in [("complete", "Done"), ("reopen", "Todo")] {
+        let step = format!("{path}/{step}");
+        app.planner.post(&step, &Value::Null).await.expect(200);
+        mirror(&app).await;
+        assert_eq!(issue(&app, "SEC-1").await["state"], state);
     }
+    assert_eq!(app.planner.delete(&path, "*").await.status, 204);
+    mirror(&app).await;
+    assert_eq!(issue(&app, "SEC-1").await["state_type"], "canceled");
     assert_eq!(counts(&sandbox).await["linear"]["issues"], 1);
+}
+
+#[sqlx::test]
+async fn a_task_that_changes_while_it_is_shown_ends_as_it_is(pool: PgPool) {
+    let (app, sandbox) = TestApp::with_providers(pool).await;
+    let organization = format!("/v1/organizations/{}", app.organization_id);
+    let team = json!({ "linear_team": "EVT" });
+    app.owner.patch(&organization, "*", &team).await.expect(200);
+    let event = create(&app.planner, "/v1/events", &event()).await;
+    let new = json!({ "title": "Title 0", "due": { "days_before": 14 } });
+    let task = create(&app.planner, &format!("/v1/events/{event}/tasks"), &new).await;
+    let path = format!("/v1/tasks/{task}");
+    let changes = async {
+        for number in 1..=20 {
+            let change = json!({ "title": format!("Title {number}") });
+            app.planner.patch(&path, "*", &change).await.expect(200);
+        }
+        app.planner
+            .post(&format!("{path}/complete"), &Value::Null)
+            .await
+            .expect(200);
+    };
+    tokio::join!(mirror(&app), changes);
+    mirror(&app).await;
+    let shown = issue(&app, "EVT-1").await;
+    assert_eq!(
+        (&shown["title"], &shown["state"]),
+        (&json!("Title 20"), &json!("Done"))
+    );
+    assert_eq!(counts(&sandbox).await["linear"]["issues"], 1);
+}
+
+#[sqlx::test]
+async fn without_a_sidecar_tasks_cannot_be_shown_in_linear(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let organization = format!("/v1/organizations/{}", app.organization_id);
+    let team = json!({ "linear_team": "EVT" });
+    let refused = app.owner.patch(&organization, "*", &team).await;
+    let problem = refused.expect_problem(501, "sidecar_not_configured");
+    assert!(
+        problem["detail"]
+            .as_str()
+            .unwrap()
+            .contains("LINEAR_SIDECAR_URL")
+    );
 }
 
 #[sqlx::test]
@@ -527,6 +619,12 @@ async fn a_token_is_refreshed_once_however_many_calls_wait(pool: PgPool) {
     }
 }
 
+/// How many refreshes this process has counted.
+fn refreshes(app: &TestApp, provider: &str, outcome: &str) -> u64 {
+    let refreshes = &app.app.metrics.oauth_refreshes;
+    refreshes.with_label_values(&[provider, outcome]).get()
+}
+
 #[sqlx::test]
 async fn an_account_that_was_taken_back_is_never_replaced_by_another_one(pool: PgPool) {
     let (app, sandbox) = TestApp::with_providers(pool).await;
@@ -559,6 +657,7 @@ async fn an_account_that_was_taken_back_is_never_replaced_by_another_one(pool: P
         (&json!(true), &json!("EXPIRED"))
     );
     assert_eq!(after["developerFallback"], false);
+    assert_eq!(refreshes(&app, "google", "expired"), 1);
     let audit = app
         .owner
         .get("/v1/audit?action=integration.expired")
@@ -585,6 +684,9 @@ async fn a_refresh_that_fails_for_now_costs_nothing(pool: PgPool) {
     assert_eq!(status(&app.owner, "linear").await["status"], "CONNECTED");
     sandbox.world.faults.clear();
     token(&app, app.organization_id, Provider::Linear).await;
+    let outcomes = ["failure", "success", "expired"];
+    let counted = outcomes.map(|outcome| refreshes(&app, "linear", outcome));
+    assert_eq!(counted, [1, 1, 0]);
 }
 
 #[sqlx::test]

@@ -449,7 +449,7 @@ async fn housekeeping_comes_again(pool: PgPool) {
             .count(),
     )
     .unwrap();
-    let waiting = "SELECT count(*) FROM jobs WHERE available_at > clock_timestamp() AND attempts = 0 AND fence = 1";
+    let waiting = "SELECT count(*) FROM jobs WHERE available_at > clock_timestamp() AND attempts = 0 AND fence = 2";
     until("all are done once and wait", async || {
         sqlx::query_scalar::<_, i64>(waiting)
             .fetch_one(&pool)

@@ -221,6 +221,27 @@ async fn who_has_opted_out_is_asked_once_and_never_again(pool: PgPool) {
     assert_eq!(second["status"], "SKIPPED");
     assert_eq!(counts(&sandbox).await["requests"]["twilio"], asked);
     assert_eq!(texts(&sandbox).await, 0);
+    let listed = app.viewer.get("/v1/message-opt-outs").await.expect(200);
+    assert_eq!(listed["items"][0]["number"], OPTED_OUT);
+    let path = format!("/v1/message-opt-outs/{OPTED_OUT}");
+    let gone = app.stranger.delete(&path, "*").await;
+    gone.expect_problem(404, "not_found");
+    assert_eq!(app.planner.delete(&path, "*").await.status, 204);
+    let gone = app.planner.delete(&path, "*").await;
+    gone.expect_problem(404, "not_found");
+    let trail = app.owner.get("/v1/audit?limit=200").await.expect(200);
+    let mut entries = trail["items"].as_array().unwrap().iter();
+    let taken_back = |entry: &&Value| entry["action"] == "message_opt_out.deleted";
+    assert_eq!(
+        entries.find(taken_back).unwrap()["before"]["number"],
+        OPTED_OUT
+    );
+    // Asked again, Twilio still says no, and the number is remembered anew.
+    let third = one(&say(&app, event, &body("three")).await);
+    once(&app, &third, "SKIPPED").await;
+    assert_ne!(counts(&sandbox).await["requests"]["twilio"], asked);
+    let listed = app.viewer.get("/v1/message-opt-outs").await.expect(200);
+    assert_eq!(listed["items"][0]["number"], OPTED_OUT);
     // Another organization has to find out for itself.
     let theirs = create(&app.stranger, "/v1/events", &event_with_contact()).await;
     let path = format!("/v1/events/{theirs}/messages");

@@ -14,7 +14,7 @@ use event_planner_api::outbound::{Outbound, Rules};
 use tokio::net::TcpListener;
 
 /// Counts whoever connects, on every address of this machine.
-async fn canary() -> (u16, Arc<AtomicUsize>) {
+pub async fn canary() -> (u16, Arc<AtomicUsize>) {
     let (listener, port) = loop {
         let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -38,7 +38,7 @@ async fn canary() -> (u16, Arc<AtomicUsize>) {
 }
 
 /// A lookup that answers these addresses, one call after the other, and then the last of them for ever.
-fn answering(turns: &'static [&'static [&'static str]]) -> Rules {
+pub fn answering(turns: &'static [&'static [&'static str]]) -> Rules {
     let calls = Arc::new(AtomicUsize::new(0));
     let lookup = move |_: String| {
         let turn = calls.fetch_add(1, Ordering::SeqCst).min(turns.len() - 1);
@@ -66,8 +66,16 @@ async fn call(outbound: &Outbound, address: &str) -> Result<u16, String> {
         .map_err(|_| "unreachable".to_owned())
 }
 
-/// `PORT` stands for the canary's.
-const HOSTILE: &str = include_str!("hostile.txt");
+/// Addresses that must not be called; `port` is the canary's.
+pub fn hostile(port: u16) -> Vec<String> {
+    let lines = include_str!("hostile.txt").lines();
+    let addresses = lines.filter(|line| !line.is_empty() && !line.starts_with("# "));
+    let written = |line: &str| {
+        let line = line.replace("PORT", &port.to_string());
+        line.replace("\\t", "\t").replace("\\n", "\n")
+    };
+    addresses.map(written).collect()
+}
 
 #[tokio::test]
 async fn hostile_addresses_never_reach_the_machine_itself() {
@@ -78,15 +86,9 @@ async fn hostile_addresses_never_reach_the_machine_itself() {
         ..Rules::default()
     };
     let outbound = Outbound::new(rules).unwrap();
-    let addresses: Vec<_> = HOSTILE
-        .lines()
-        .filter(|line| !line.is_empty() && !line.starts_with("# "))
-        .map(|line| line.replace("PORT", &port.to_string()))
-        .collect();
+    let addresses = hostile(port);
     assert!(addresses.len() >= 60, "{}", addresses.len());
-    for address in &addresses {
-        // Written the other way round, blanks and all.
-        let address = address.replace("\\t", "\t").replace("\\n", "\n");
+    for address in addresses {
         let answer = call(&outbound, &address).await;
         assert!(answer.is_err(), "{address:?}: {answer:?}");
     }

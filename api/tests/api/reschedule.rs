@@ -120,8 +120,8 @@ async fn the_preview_tells_what_the_live_call_does(pool: PgPool) {
         moved["due_at"],
         json!({"from": "2027-05-31T16:00:00Z", "to": "2027-06-19T16:00:00Z"})
     );
-    assert_eq!(seen["notices"][0]["recipient"], "CONTACT");
-    assert_eq!(id(&seen["notices"][1]["member_id"]), app.owner_id);
+    // There is neither Twilio nor Slack, and a draft tells nobody.
+    assert_eq!(seen["notices"], json!([]));
     assert_eq!(
         before,
         (booking(&app, venue).await, booking(&app, caterer).await)
@@ -692,4 +692,138 @@ async fn planning_sees_where_bookings_went(pool: PgPool) {
     .expect(200);
     assert!(offered("2027-06-12").await);
     assert!(!offered("2027-06-26").await);
+}
+
+/// A planned event with somebody to text.
+async fn planned(app: &TestApp) -> Uuid {
+    let mut new = event();
+    new["contact_phone"] = json!("+14155550123");
+    let event_id = create(&app.planner, "/v1/events", &new).await;
+    let plan = format!("/v1/events/{event_id}/plan");
+    app.planner.post(&plan, &Value::Null).await.expect(200);
+    event_id
+}
+
+async fn messages(app: &TestApp, event_id: Uuid) -> Vec<Value> {
+    let path = format!("/v1/messages?event_id={event_id}");
+    let listed = app.viewer.get(&path).await.expect(200);
+    listed["items"].as_array().unwrap().clone()
+}
+
+#[sqlx::test]
+async fn exactly_the_notices_of_the_preview_are_queued(pool: PgPool) {
+    let (app, _sandbox) = TestApp::with_providers(pool).await;
+    let event_id = planned(&app).await;
+    let template = json!({"name": "Moved", "channel": "SMS", "text": "Now on {{event.date}}"});
+    let template_id = create(&app.planner, "/v1/message-templates", &template).await;
+    let mut to = json!({"local_start": "2027-06-19T19:00:00", "notify": [
+        {"recipient": "CONTACT", "template_id": template_id}, {"recipient": "TEAM"}]});
+    let seen = preview(&app, event_id, &to).await.expect(200);
+    assert_eq!(
+        seen["notices"],
+        json!([
+            {"recipient": "CONTACT", "channel": "SMS", "to": "+14155550123", "text": "Now on 19 June 2027",
+             "template_id": template_id, "template_version": 1, "status": "QUEUED"},
+            {"recipient": "TEAM", "channel": "SLACK", "to": "events",
+             "text": "Offsite has moved: Saturday, 19 June 2027, 19:00 (Europe/Lisbon).",
+             "template_id": null, "template_version": null, "status": "QUEUED"},
+        ])
+    );
+    assert_eq!(messages(&app, event_id).await, Vec::<Value>::new());
+
+    // Other words than were seen are not sent.
+    to["preview_token"] = seen["preview_token"].clone();
+    let path = format!("/v1/message-templates/{template_id}");
+    let patch = json!({"text": "Now on {{event.weekday}}"});
+    app.planner.patch(&path, "*", &patch).await.expect(200);
+    let outdated = reschedule(&app, event_id, &to).await;
+    outdated.expect_problem(409, "preview_outdated");
+    assert_eq!(messages(&app, event_id).await, Vec::<Value>::new());
+
+    to["preview_token"] = Value::Null;
+    let seen = preview(&app, event_id, &to).await.expect(200);
+    to["preview_token"] = seen["preview_token"].clone();
+    let moved = reschedule(&app, event_id, &to).await.expect(200);
+    assert_eq!(moved["notices"], seen["notices"]);
+    let told = |message: &Value| json!({"to": message["recipient"], "text": message["text"], "template_version": message["template_version"]});
+    let sent: Vec<_> = messages(&app, event_id).await.iter().map(told).collect();
+    assert_eq!(
+        sent,
+        [
+            json!({"to": "+14155550123", "text": "Now on Saturday", "template_version": 2}),
+            json!({"to": "events", "text": moved["notices"][1]["text"], "template_version": null}),
+        ]
+    );
+}
+
+#[sqlx::test]
+async fn who_is_told_of_a_move_is_chosen(pool: PgPool) {
+    let (app, _sandbox) = TestApp::with_providers(pool).await;
+    let draft = event_at(&app, "2027-06-14T18:00:00").await;
+    let to = json!({"local_start": "2027-06-19T19:00:00"});
+    let moved = reschedule(&app, draft, &to).await.expect(200);
+    assert_eq!(moved["notices"], json!([]), "a draft tells nobody");
+
+    let event_id = planned(&app).await;
+    let moved = reschedule(&app, event_id, &to).await.expect(200);
+    let channels = |moved: &Value| {
+        let notices = moved["notices"].as_array().unwrap().iter();
+        notices
+            .map(|notice| notice["channel"].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(channels(&moved), ["SMS", "SLACK"]);
+    // Another move is another notice, also back to where it was.
+    let back = json!({"local_start": "2027-06-12T18:00:00"});
+    reschedule(&app, event_id, &back).await.expect(200);
+    reschedule(&app, event_id, &to).await.expect(200);
+    assert_eq!(messages(&app, event_id).await.len(), 6);
+    // The same one twice is one message.
+    let twice = json!({"local_start": "2027-06-12T18:00:00",
+        "notify": [{"recipient": "TEAM"}, {"recipient": "TEAM"}]});
+    reschedule(&app, event_id, &twice).await.expect(200);
+    assert_eq!(messages(&app, event_id).await.len(), 7);
+    let nobody = json!({"local_start": "2027-06-19T19:00:00", "notify": []});
+    let moved = reschedule(&app, event_id, &nobody).await.expect(200);
+    assert_eq!(moved["notices"], json!([]));
+
+    let wrong = json!({"local_start": "2027-06-20T19:00:00", "notify": [{"recipient": "CONTACT"}]});
+    reschedule(&app, draft, &wrong)
+        .await
+        .expect_invalid(&["#/notify/0"]);
+    let wrong = json!({"local_start": "2027-06-20T19:00:00",
+        "notify": [{"recipient": "TEAM"}, {"recipient": "TEAM", "template_id": event_id}]});
+    reschedule(&app, event_id, &wrong)
+        .await
+        .expect_invalid(&["#/notify/1/template_id"]);
+    assert_eq!(messages(&app, event_id).await.len(), 7);
+}
+
+#[sqlx::test]
+async fn a_move_tells_when_reminders_are_due_then(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let event_id = event_at(&app, "2027-06-14T18:00:00").await;
+    let path = format!("/v1/events/{event_id}/reminders");
+    let reminder =
+        json!({"offset": "P1D", "local_time": "09:00", "channel": "SLACK", "text": "Tomorrow"});
+    let reminder_id = create(&app.planner, &path, &reminder).await;
+    let to = json!({"local_start": "2027-01-16T08:00:00"});
+    let seen = preview(&app, event_id, &to).await.expect(200);
+    assert_eq!(
+        seen["reminders"],
+        json!([{"reminder_id": reminder_id, "channel": "SLACK", "is_past": true,
+                "due_at": {"from": "2027-06-13T08:00:00Z", "to": "2027-01-15T09:00:00Z"}}])
+    );
+    let moved = reschedule(&app, event_id, &to).await.expect(200);
+    assert_eq!(moved["reminders"], seen["reminders"]);
+    let reminder = app
+        .viewer
+        .get(&format!("{path}/{reminder_id}"))
+        .await
+        .expect(200);
+    assert_eq!(reminder["due_at"], "2027-01-15T09:00:00Z");
+    // A longer event begins when it began.
+    let longer = json!({"local_start": "2027-01-16T08:00:00", "duration_minutes": 300});
+    let moved = reschedule(&app, event_id, &longer).await.expect(200);
+    assert_eq!(moved["reminders"], json!([]));
 }

@@ -9,39 +9,155 @@ use crate::support::{Client, TestApp};
 /// The ids of one of each.
 pub struct Scene {
     city: String,
-    organization_id: Uuid,
-    member_id: Uuid,
-    api_key_id: Uuid,
+    people: People,
+    catalogue: Catalogue,
     pub venue_id: Uuid,
     pub caterer_id: Uuid,
-    venue_blocked_id: Uuid,
-    caterer_blocked_id: Uuid,
     /// A draft without bookings.
     pub event_id: Uuid,
     pub plan_id: Uuid,
     /// Held, of another event.
     pub booking_id: Uuid,
+    /// The booked event, which also stands in a calendar.
+    pub booked_event_id: Uuid,
     saved_query_id: Uuid,
     dead_job_id: Uuid,
     /// Of the draft.
     pub task_id: Uuid,
     pub template_key: String,
-    /// The booked event, which also stands in a calendar.
-    pub booked_event_id: Uuid,
     /// Cancelled, of the booking.
     payment_id: Uuid,
-    /// All three of the event that has the booking.
-    document_id: Uuid,
-    message_id: Uuid,
-    template_id: Uuid,
-    reminder_id: Uuid,
-    /// Cancelled before anything began.
-    orchestration_id: Uuid,
-    subtask_id: Uuid,
+    files: Files,
+    runs: Runs,
     /// Of a playbook and of an agent.
     own_name: String,
     endpoint_id: Uuid,
     delivery_id: Uuid,
+}
+
+/// Who is there, beside the owner.
+struct People {
+    organization: Uuid,
+    member: Uuid,
+    api_key: Uuid,
+}
+
+/// What can be booked, and when it cannot.
+struct Catalogue {
+    venue: Uuid,
+    caterer: Uuid,
+    venue_blocked: Uuid,
+    caterer_blocked: Uuid,
+}
+
+/// A draft, a plan, and another event with a held booking.
+struct Events {
+    event: Uuid,
+    plan: Uuid,
+    booked_event: Uuid,
+    booking: Uuid,
+}
+
+/// Documents and messages of the booked event, and a reminder of the draft.
+struct Files {
+    document_id: Uuid,
+    message_id: Uuid,
+    template_id: Uuid,
+    reminder_id: Uuid,
+    /// Its owner has answered STOP.
+    opted_out: String,
+}
+
+/// A run that was cancelled before anything began.
+struct Runs {
+    orchestration_id: Uuid,
+    subtask_id: Uuid,
+}
+
+impl People {
+    async fn new(owner: &Client, city: &str) -> Self {
+        let me = owner.get("/v1/me").await.expect(200);
+        let email = format!("{}@example.com", city.replace(' ', "."));
+        let member = json!({"name": "Extra", "email": email, "role": "VIEWER"});
+        Self {
+            organization: id(&me["organization"]["id"]),
+            member: create(owner, "/v1/members", &member).await,
+            api_key: create(owner, "/v1/api-keys", &json!({"name": "Extra"})).await,
+        }
+    }
+}
+
+impl Catalogue {
+    async fn new(owner: &Client, city: &str) -> Self {
+        let venue_id = create(owner, "/v1/venues", &venue(city)).await;
+        let caterer_id = create(owner, "/v1/caterers", &caterer(city)).await;
+        let blocked = json!({"from_date": "2028-01-01", "to_date": "2028-01-02"});
+        let venue_blocked = format!("/v1/venues/{venue_id}/blocked-dates");
+        let caterer_blocked = format!("/v1/caterers/{caterer_id}/blocked-dates");
+        Self {
+            venue: venue_id,
+            caterer: caterer_id,
+            venue_blocked: create(owner, &venue_blocked, &blocked).await,
+            caterer_blocked: create(owner, &caterer_blocked, &blocked).await,
+        }
+    }
+}
+
+impl Events {
+    async fn new(owner: &Client, city: &str, venue_id: Uuid) -> Self {
+        let event_id = create(owner, "/v1/events", &event()).await;
+        let plan_id = create(owner, "/v1/plans", &brief(city)).await;
+        let booked_event_id = create(owner, "/v1/events", &event()).await;
+        let bookings = format!("/v1/events/{booked_event_id}/bookings");
+        let booking = json!({"venue_id": venue_id, "number_of_guests": 40});
+        Self {
+            event: event_id,
+            plan: plan_id,
+            booked_event: booked_event_id,
+            booking: create(owner, &bookings, &booking).await,
+        }
+    }
+}
+
+impl Files {
+    async fn new(
+        app: &TestApp,
+        owner: &Client,
+        key: &str,
+        events: &Events,
+        organization_id: Uuid,
+    ) -> Self {
+        let booked = |what: &str| format!("/v1/events/{}/{what}", events.booked_event);
+        let document = json!({"kind": "BRIEF", "name": "Brief"});
+        let document = owner.post(&booked("documents"), &document).await;
+        let message = json!({"channel": "SLACK", "text": "hello"});
+        let message = owner.post_once(key, &booked("messages"), &message).await;
+        // Of the event of the other routes about it.
+        let reminders = format!("/v1/events/{}/reminders", events.event);
+        Self {
+            document_id: id(&document.expect(202)["id"]),
+            message_id: id(&message.expect(202)["items"][0]["id"]),
+            template_id: create(owner, "/v1/message-templates", &template(key)).await,
+            reminder_id: create(owner, &reminders, &reminder()).await,
+            opted_out: opted_out(app, organization_id).await,
+        }
+    }
+}
+
+impl Runs {
+    async fn new(owner: &Client, own_name: &str) -> Self {
+        let body = json!({"description": "A dinner", "playbook": "general"});
+        let run = owner.post("/v1/orchestrations", &body).await.expect(202);
+        let path = format!("/v1/orchestrations/{}/cancel", run["id"].as_str().unwrap());
+        owner.post(&path, &Value::Null).await.expect(200);
+        let (playbook, agent) = (playbook(own_name), agent(own_name));
+        owner.post("/v1/playbooks", &playbook).await.expect(201);
+        owner.post("/v1/agents", &agent).await.expect(201);
+        Self {
+            orchestration_id: id(&run["id"]),
+            subtask_id: id(&run["subtasks"][0]["id"]),
+        }
+    }
 }
 
 impl Scene {
@@ -51,109 +167,42 @@ impl Scene {
     }
 
     /// In the organization of an owner; in a city of its own, so that scenes do not meet.
-    #[expect(
-        clippy::too_many_lines,
-        reason = "one of everything that a route names"
-    )]
     pub async fn for_client(app: &TestApp, owner: &Client, name: &str) -> Self {
         let mut bytes = [0; 6];
         getrandom::fill(&mut bytes).unwrap();
         let city = format!("{name} {bytes:?}").replace(['[', ']', ','], "");
-        let me = owner.get("/v1/me").await.expect(200);
-        let email = format!("{}@example.com", city.replace(' ', "."));
-        let member = json!({"name": "Extra", "email": email, "role": "VIEWER"});
-        let member_id = create(owner, "/v1/members", &member).await;
-        let api_key_id = create(owner, "/v1/api-keys", &json!({"name": "Extra"})).await;
-        let venue_id = create(owner, "/v1/venues", &venue(&city)).await;
-        let caterer_id = create(owner, "/v1/caterers", &caterer(&city)).await;
-        let blocked = json!({"from_date": "2028-01-01", "to_date": "2028-01-02"});
-        let venue_blocked_id = create(
-            owner,
-            &format!("/v1/venues/{venue_id}/blocked-dates"),
-            &blocked,
-        )
-        .await;
-        let caterer_blocked_id = create(
-            owner,
-            &format!("/v1/caterers/{caterer_id}/blocked-dates"),
-            &blocked,
-        )
-        .await;
-        let event_id = create(owner, "/v1/events", &event()).await;
-        let plan_id = create(owner, "/v1/plans", &brief(&city)).await;
-        let other = create(owner, "/v1/events", &event()).await;
-        let body = json!({"venue_id": venue_id, "number_of_guests": 40});
-        let booking_id = create(owner, &format!("/v1/events/{other}/bookings"), &body).await;
-        let saved_query_id = create(owner, "/v1/insights/queries", &saved_query(&city)).await;
-        let payments = format!("/v1/events/{other}/payments");
-        let payment_id = create(owner, &payments, &json!({"kind": "DEPOSIT"})).await;
-        // Nobody asks for it any more, so that all is due.
-        let path = format!("/v1/payments/{payment_id}/cancel");
-        owner
-            .post_once(&path, &path, &Value::Null)
-            .await
-            .expect(200);
-        let path = |what: &str| format!("/v1/events/{other}/{what}");
-        let document = json!({"kind": "BRIEF", "name": "Brief"});
-        let document = owner.post(&path("documents"), &document).await.expect(202);
-        let message = json!({"channel": "SLACK", "text": "hello"});
-        let message = owner
-            .post_once(&format!("{bytes:?}"), &path("messages"), &message)
-            .await
-            .expect(202);
-        let template_id = create(owner, "/v1/message-templates", &template(&city)).await;
-        // Of the event of the other routes about it.
-        let reminder_id = create(
-            owner,
-            &format!("/v1/events/{event_id}/reminders"),
-            &reminder(),
-        )
-        .await;
-        let organization_id = id(&me["organization"]["id"]);
-        let dead_job_id = dead_job(app, organization_id).await;
-        let tasks = format!("/v1/events/{event_id}/tasks");
-        let task_id = create(owner, &tasks, &task()).await;
-        let template_key = bytes
+        let key = bytes
             .iter()
             .fold("own".to_owned(), |key, byte| format!("{key}_{byte}"));
-        let template = checklist(&template_key);
-        owner
-            .post("/v1/checklist-templates", &template)
-            .await
-            .expect(201);
-        calendar_entry(app, organization_id, other).await;
-        connected(app, organization_id).await;
         let own_name = own_name(&city);
-        let (orchestration_id, subtask_id) = orchestration(owner).await;
-        let (playbook, agent) = (playbook(&own_name), agent(&own_name));
-        owner.post("/v1/playbooks", &playbook).await.expect(201);
-        owner.post("/v1/agents", &agent).await.expect(201);
+        let people = People::new(owner, &city).await;
+        let organization_id = people.organization;
+        let catalogue = Catalogue::new(owner, &city).await;
+        let events = Events::new(owner, &city, catalogue.venue).await;
+        let (event_id, booked_event_id) = (events.event, events.booked_event);
+        let files = Files::new(app, owner, &key, &events, organization_id).await;
+        let runs = Runs::new(owner, &own_name).await;
         let (endpoint_id, delivery_id) = failed_delivery(app, organization_id).await;
+        calendar_entry(app, organization_id, booked_event_id).await;
+        connected(app, organization_id).await;
         Self {
+            saved_query_id: create(owner, "/v1/insights/queries", &saved_query(&city)).await,
+            payment_id: cancelled_payment(owner, booked_event_id).await,
+            dead_job_id: dead_job(app, organization_id).await,
+            task_id: create(owner, &format!("/v1/events/{event_id}/tasks"), &task()).await,
+            template_key: own_checklist(owner, key).await,
             city,
-            organization_id,
-            member_id,
-            api_key_id,
-            venue_id,
-            caterer_id,
-            venue_blocked_id,
-            caterer_blocked_id,
-            event_id,
-            plan_id,
-            booking_id,
-            saved_query_id,
-            dead_job_id,
-            task_id,
-            template_key,
-            booked_event_id: other,
-            payment_id,
-            document_id: id(&document["id"]),
-            message_id: id(&message["items"][0]["id"]),
-            template_id,
-            reminder_id,
-            orchestration_id,
-            subtask_id,
             own_name,
+            people,
+            venue_id: catalogue.venue,
+            caterer_id: catalogue.caterer,
+            catalogue,
+            event_id,
+            plan_id: events.plan,
+            booking_id: events.booking,
+            booked_event_id,
+            files,
+            runs,
             endpoint_id,
             delivery_id,
         }
@@ -162,9 +211,9 @@ impl Scene {
     /// The path of a route, with the ids of this scene.
     pub fn path(&self, route: &str) -> String {
         let blocked = if route.contains("venue") {
-            self.venue_blocked_id
+            self.catalogue.venue_blocked
         } else {
-            self.caterer_blocked_id
+            self.catalogue.caterer_blocked
         };
         let event_id = if route.contains("/calendar") {
             self.booked_event_id
@@ -174,9 +223,9 @@ impl Scene {
         route
             .replace("{task_id}", &self.task_id.to_string())
             .replace("{template_key}", &self.template_key)
-            .replace("{organization_id}", &self.organization_id.to_string())
-            .replace("{member_id}", &self.member_id.to_string())
-            .replace("{api_key_id}", &self.api_key_id.to_string())
+            .replace("{organization_id}", &self.people.organization.to_string())
+            .replace("{member_id}", &self.people.member.to_string())
+            .replace("{api_key_id}", &self.people.api_key.to_string())
             .replace("{venue_id}", &self.venue_id.to_string())
             .replace("{caterer_id}", &self.caterer_id.to_string())
             .replace("{blocked_date_id}", &blocked.to_string())
@@ -186,17 +235,21 @@ impl Scene {
             .replace("{query_id}", &self.saved_query_id.to_string())
             .replace("{job_id}", &self.dead_job_id.to_string())
             .replace("{payment_id}", &self.payment_id.to_string())
-            .replace("{document_id}", &self.document_id.to_string())
-            .replace("{message_id}", &self.message_id.to_string())
-            .replace("{template_id}", &self.template_id.to_string())
-            .replace("{reminder_id}", &self.reminder_id.to_string())
+            .replace("{document_id}", &self.files.document_id.to_string())
+            .replace("{message_id}", &self.files.message_id.to_string())
+            .replace("{template_id}", &self.files.template_id.to_string())
+            .replace("{reminder_id}", &self.files.reminder_id.to_string())
             .replace("{provider}", "linear")
-            .replace("{orchestration_id}", &self.orchestration_id.to_string())
-            .replace("{subtask_id}", &self.subtask_id.to_string())
+            .replace(
+                "{orchestration_id}",
+                &self.runs.orchestration_id.to_string(),
+            )
+            .replace("{subtask_id}", &self.runs.subtask_id.to_string())
             .replace("{name}", &self.own_name)
             .replace("{agent_type}", &self.own_name)
             .replace("{endpoint_id}", &self.endpoint_id.to_string())
             .replace("{delivery_id}", &self.delivery_id.to_string())
+            .replace("{number}", &self.files.opted_out)
             .replace("{rank}", "1")
             .replace("documents/content", "documents/content?name=plan.json")
     }
@@ -349,13 +402,34 @@ fn agent(agent_type: &str) -> Value {
     json!({"agent_type": agent_type, "url": "https://agent.invalid/mcp", "token": "secret"})
 }
 
-/// A run that was cancelled, and its first subtask.
-async fn orchestration(owner: &Client) -> (Uuid, Uuid) {
-    let body = json!({"description": "A dinner", "playbook": "general"});
-    let run = owner.post("/v1/orchestrations", &body).await.expect(202);
-    let path = format!("/v1/orchestrations/{}/cancel", run["id"].as_str().unwrap());
-    owner.post(&path, &Value::Null).await.expect(200);
-    (id(&run["id"]), id(&run["subtasks"][0]["id"]))
+/// Nobody asks for it any more, so that all is due.
+async fn cancelled_payment(owner: &Client, event_id: Uuid) -> Uuid {
+    let payments = format!("/v1/events/{event_id}/payments");
+    let payment_id = create(owner, &payments, &json!({"kind": "DEPOSIT"})).await;
+    let path = format!("/v1/payments/{payment_id}/cancel");
+    let cancelled = owner.post_once(&path, &path, &Value::Null).await;
+    cancelled.expect(200);
+    payment_id
+}
+
+/// The key of a checklist of the organization's own.
+async fn own_checklist(owner: &Client, key: String) -> String {
+    let template = checklist(&key);
+    let made = owner.post("/v1/checklist-templates", &template).await;
+    made.expect(201);
+    key
+}
+
+/// A number that gets no text messages; only Twilio tells of one.
+async fn opted_out(app: &TestApp, organization_id: Uuid) -> String {
+    let number = format!("+1415{:07}", app.app.new_id().as_u128() % 10_000_000);
+    sqlx::query("INSERT INTO message_opt_outs VALUES ($1, $2, now()) ON CONFLICT DO NOTHING")
+        .bind(organization_id)
+        .bind(&number)
+        .execute(&app.app.db)
+        .await
+        .unwrap();
+    number
 }
 
 /// A job that was given up; no request makes one.

@@ -18,6 +18,7 @@ use event_planner_api::{
     api_keys::{self, NewApiKey},
     config, http,
     integrations::Integrations,
+    keyring::Keys,
     members::{self, NewMember},
     orchestrations::Orchestrations,
     organizations::{self, NewTenant},
@@ -189,12 +190,13 @@ impl TestApp {
         let metrics = Metrics::new().unwrap();
         let (sidecars, sidecar) = with_postgres(&pool, sidecars, &metrics).await;
         let db = application_pool(&pool).await;
+        let keys = Keys::from(integrations.keys.ring(true).unwrap());
         let integrations = Integrations::from_config(
             integrations,
-            true,
+            keys.clone(),
             db.clone(),
             Clock::Fixed(clock.clone()),
-            &metrics.sidecars,
+            &metrics,
         )
         .unwrap();
         let app = App::new(State {
@@ -202,6 +204,7 @@ impl TestApp {
             clock: Clock::Fixed(clock.clone()),
             ids: Ids::default(),
             outbound: Outbound::new(Rules::within(&settings.webhook_allowed_networks)).unwrap(),
+            agent_outbound: Outbound::new(orchestrations.agent_rules.clone()).unwrap(),
             settings,
             metrics,
             authenticator: Authenticator::new(Some(&service_token)),
@@ -209,6 +212,7 @@ impl TestApp {
             rate_limiter: limiter,
             catalogues: event_planner_api::plans::Catalogues::default(),
             sidecars: sidecars.acting_for(&integrations),
+            keys,
             integrations,
             orchestrations,
             draining: AtomicBool::new(false),
@@ -249,8 +253,8 @@ impl TestApp {
     /// What another process would have before the same database.
     pub fn integrations_beside(&self, config: &config::Integrations) -> Integrations {
         let (db, clock) = (self.app.db.clone(), Clock::Fixed(self.clock.clone()));
-        Integrations::from_config(config, true, db, clock, &Metrics::new().unwrap().sidecars)
-            .unwrap()
+        let keys = Keys::from(config.keys.ring(true).unwrap());
+        Integrations::from_config(config, keys, db, clock, &Metrics::new().unwrap()).unwrap()
     }
 
     /// Lets time pass.

@@ -69,7 +69,7 @@ impl Message {
     }
 
     /// Whether one of its signatures is by this secret.
-    fn is_signed_by(&self, secret: &str) -> bool {
+    pub fn is_signed_by(&self, secret: &str) -> bool {
         let key = STANDARD.decode(secret.strip_prefix("whsec_").unwrap());
         let mut mac = Hmac::<Sha256>::new_from_slice(&key.unwrap()).unwrap();
         let (id, timestamp) = (self.header("webhook-id"), self.header("webhook-timestamp"));
@@ -149,7 +149,7 @@ pub async fn endpoint(owner: &Client, url: &str, event_types: &[&str]) -> (Strin
 }
 
 /// Lets a worker do what is due.
-async fn work(app: &TestApp, pool: &PgPool) {
+pub async fn work(app: &TestApp, pool: &PgPool) {
     let (stop, running) = start(app, HANDLERS, Options::default());
     until("nothing is due", async || {
         let due = "SELECT count(*) FROM jobs WHERE kind = 'webhook.deliver' AND died_at IS NULL

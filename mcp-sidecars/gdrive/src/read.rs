@@ -5,6 +5,7 @@ use mcp_kit::{Call, Download, Incoming, Outgoing, ToolError};
 use reqwest::{Method, StatusCode, header};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use validator::Validate;
 
 use crate::{
@@ -157,7 +158,7 @@ pub(crate) async fn download_file(
         .google()
         .open(&call, request)
         .await
-        .map_err(beyond_the_end)?
+        .map_err(|error| beyond_the_end(error, file.size()))?
         .limit(most);
     let text = |name| {
         incoming
@@ -213,13 +214,14 @@ fn is_text(media_type: &str) -> bool {
         || essence.ends_with("+xml")
 }
 
-fn beyond_the_end(error: ToolError) -> ToolError {
+fn beyond_the_end(error: ToolError, size: Option<u64>) -> ToolError {
     let code = error
         .details
         .as_ref()
         .and_then(|details| details["provider_code"].as_str());
     if code == Some("requestedRangeNotSatisfiable") {
-        return ToolError::invalid("Range: begins after the end of the file");
+        let details = json!({ "reason": "range_not_satisfiable", "size": size });
+        return ToolError::invalid("Range: begins after the end of the file").with_details(details);
     }
     error
 }

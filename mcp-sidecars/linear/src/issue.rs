@@ -76,6 +76,13 @@ struct Named {
     name: String,
 }
 
+impl Resource {
+    /// What its state means, such as `completed`.
+    pub(crate) fn state_type(&self) -> &str {
+        &self.state.kind
+    }
+}
+
 /// A list of Linear's.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -41,7 +41,7 @@ pub(crate) struct ListIssues {
 
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum StateType {
+pub(crate) enum StateType {
     Triage,
     Backlog,
     Unstarted,
@@ -153,7 +153,7 @@ pub(crate) async fn issue_of(
 }
 
 impl StateType {
-    fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Triage => "triage",
             Self::Backlog => "backlog",

@@ -11,7 +11,7 @@ use validator::Validate;
 use crate::{
     client::Linear,
     issue::{Connection, ISSUE, Issue, Resource, Team},
-    read::{issue_of, team_of},
+    read::{StateType, issue_of, team_of},
 };
 
 #[derive(Debug, Deserialize, JsonSchema, Validate)]
@@ -55,6 +55,9 @@ pub(crate) struct UpdateIssue {
     /// Name of a state of the issue's team, such as `Done`.
     #[validate(length(min = 1, max = 100))]
     state: Option<String>,
+    /// What its state shall mean, in place of `state`: an issue whose state means it stays in that, another one gets the team's
+    /// first state that does.
+    state_type: Option<StateType>,
     /// Check only, and say what would be done.
     #[serde(default)]
     dry_run: bool,
@@ -158,15 +161,24 @@ pub(crate) async fn update_issue(
         input["priority"] = priority.number().into();
     }
     let there = issue_of(&linear, &call, &arguments.issue).await?;
-    if let Some(name) = &arguments.state {
-        input["stateId"] = state_of(&linear, &call, &there.team, name).await?.into();
-    }
-    if input.as_object().is_none_or(serde_json::Map::is_empty) {
+    let wanted = arguments.wanted_state()?;
+    if input.as_object().is_none_or(serde_json::Map::is_empty) && wanted.is_none() {
         return Err(ToolError::invalid(
-            "say what to change: title, description, due_date, priority or state",
+            "say what to change: title, description, due_date, priority, state or state_type",
         ));
     }
+    let wanted = wanted.filter(|wanted| !wanted.is_met_by(&there));
+    if let Some(wanted) = &wanted {
+        input["stateId"] = state_of(&linear, &call, &there.team, wanted).await?.into();
+    }
     let issue = Issue::from(there);
+    if input.as_object().is_none_or(serde_json::Map::is_empty) && !arguments.dry_run {
+        return Ok(Written {
+            issue: Some(issue),
+            replayed: false,
+            would: None,
+        });
+    }
     if arguments.dry_run {
         let what = format!("change {} “{}”", issue.identifier, issue.title);
         return Ok(Written::would(what, Some(issue)));
@@ -179,32 +191,74 @@ pub(crate) async fn update_issue(
     Ok(Written::done(issue_update.issue, false))
 }
 
-/// The id of a team's state, by name.
+/// The state that an issue shall have.
+enum WantedState<'a> {
+    Named(&'a str),
+    Meaning(StateType),
+}
+
+impl UpdateIssue {
+    fn wanted_state(&self) -> Result<Option<WantedState<'_>>, ToolError> {
+        match (self.state.as_deref(), self.state_type) {
+            (Some(_), Some(_)) => Err(ToolError::invalid("give state or state_type, one of them")),
+            (Some(name), None) => Ok(Some(WantedState::Named(name))),
+            (None, kind) => Ok(kind.map(WantedState::Meaning)),
+        }
+    }
+}
+
+impl WantedState<'_> {
+    /// Whether nothing has to be looked up: of several states that mean it, people choose one.
+    fn is_met_by(&self, issue: &Resource) -> bool {
+        matches!(self, Self::Meaning(kind) if issue.state_type() == kind.as_str())
+    }
+
+    fn fits(&self, state: &State) -> bool {
+        match self {
+            Self::Named(name) => state.name.eq_ignore_ascii_case(name),
+            Self::Meaning(kind) => state.kind == kind.as_str(),
+        }
+    }
+
+    fn field(&self) -> &'static str {
+        match self {
+            Self::Named(_) => "/state",
+            Self::Meaning(_) => "/state_type",
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct State {
+    id: String,
+    name: String,
+    #[serde(rename = "type")]
+    kind: String,
+    /// Its place in the team's order.
+    position: f64,
+}
+
+/// The id of a team's state.
 async fn state_of(
     linear: &Linear,
     call: &Call,
     team: &Team,
-    name: &str,
+    wanted: &WantedState<'_>,
 ) -> Result<String, ToolError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Data {
         workflow_states: Connection<State>,
     }
-    #[derive(Deserialize)]
-    struct State {
-        id: String,
-        name: String,
-    }
     let document = "query($filter: WorkflowStateFilter) { workflowStates(first: 100, filter: $filter) \
-        { nodes { id name } pageInfo { hasNextPage endCursor } } }";
+        { nodes { id name type position } pageInfo { hasNextPage endCursor } } }";
     let filter = json!({ "team": { "id": { "eq": team.id } } });
     let data: Data = linear
         .ask(call, document, json!({ "filter": filter }))
         .await?;
     let states = data.workflow_states.nodes;
-    let mut found = states.iter();
-    if let Some(state) = found.find(|state| state.name.eq_ignore_ascii_case(name)) {
+    let found = states.iter().filter(|state| wanted.fits(state));
+    if let Some(state) = found.min_by(|one, other| one.position.total_cmp(&other.position)) {
         return Ok(state.id.clone());
     }
     let names: Vec<_> = states.iter().map(|state| state.name.as_str()).collect();
@@ -213,7 +267,7 @@ async fn state_of(
         team.key,
         names.join(", ")
     );
-    Err(ToolError::field("/state", "unknown", &words))
+    Err(ToolError::field(wanted.field(), "unknown", &words))
 }
 
 impl Written {

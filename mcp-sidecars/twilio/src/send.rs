@@ -179,7 +179,7 @@ impl Twilio {
             None if access.is_connected => Err(ToolError::field(
                 "/from",
                 "required",
-                "name a number or messaging service of the connected account",
+                "is required with a connected account: one of its numbers, or a messaging service MG…; TWILIO_SENDERS are of another account",
             )),
             None => ours.first().cloned().ok_or_else(|| {
                 ToolError::refused("no sender: set TWILIO_SENDERS to a number or messaging service")

@@ -180,6 +180,11 @@ pub const EVENT_TYPES: &[EventType] = &[
     events("message.retried", "message", "A message is sent again."),
     events("message.retracted", "message", "A message was taken back."),
     events(
+        "message_opt_out.deleted",
+        "message_opt_out",
+        "A number may be written to again.",
+    ),
+    events(
         "message_template.created",
         "message_template",
         "A template was added.",
@@ -297,6 +302,7 @@ pub const EVENT_TYPES: &[EventType] = &[
     events("playbook.updated", "playbook", "A playbook was changed."),
     events("playbook.deleted", "playbook", "A playbook was removed."),
     owners("agent.created", "agent", "An agent was registered."),
+    owners("agent.updated", "agent", "An agent was changed."),
     owners("agent.deleted", "agent", "An agent was removed."),
     owners(
         "integration.connected",

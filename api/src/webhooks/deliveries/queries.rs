@@ -5,7 +5,11 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::{DeliveryFilter, DeliveryStatus, WebhookAttempt, WebhookDelivery};
-use crate::{jobs::Job, webhooks::deliver::Outcome};
+use crate::{
+    jobs::Job,
+    keyring::Sealed,
+    webhooks::{deliver::Outcome, secret::Stored},
+};
 
 /// How many failed deliveries are replayed at once.
 const MOST_REPLAYS: i64 = 10_000;
@@ -161,7 +165,10 @@ pub struct Due {
     pub endpoint_id: Uuid,
     pub url: String,
     pub enabled: bool,
-    pub secret: String,
+    pub key_id: Option<String>,
+    pub sealed_secret: Option<Sealed>,
+    pub sealed_old_secret: Option<Sealed>,
+    pub secret: Option<String>,
     pub old_secret: Option<String>,
     pub old_secret_expires_at: Option<jiff_sqlx::Timestamp>,
     pub failing_since: Option<jiff_sqlx::Timestamp>,
@@ -171,12 +178,26 @@ pub struct Due {
     pub object: Option<Value>,
 }
 
+impl Due {
+    pub fn secrets(&mut self, organization_id: Uuid) -> Stored {
+        Stored {
+            organization_id,
+            endpoint_id: self.endpoint_id,
+            key_id: self.key_id.take(),
+            sealed_secret: self.sealed_secret.take(),
+            sealed_old_secret: self.sealed_old_secret.take(),
+            secret: self.secret.take(),
+            old_secret: self.old_secret.take(),
+        }
+    }
+}
+
 /// None when the endpoint is gone.
 pub async fn due(db: &PgPool, organization_id: Uuid, id: Uuid) -> sqlx::Result<Option<Due>> {
     sqlx::query_as!(
         Due,
-        r#"SELECT d.event_type, d.status AS "status: DeliveryStatus", d.attempts, d.endpoint_id, e.url, e.enabled, e.secret,
-                  e.old_secret, e.old_secret_expires_at, e.failing_since, a.occurred_at, a.subject_type, a.subject_id,
+        r#"SELECT d.event_type, d.status AS "status: DeliveryStatus", d.attempts, d.endpoint_id, e.url, e.enabled,
+                  e.key_id, e.sealed_secret, e.sealed_old_secret, e.secret, e.old_secret, e.old_secret_expires_at, e.failing_since, a.occurred_at, a.subject_type, a.subject_id,
                   a.after AS object
            FROM webhook_deliveries d
            JOIN webhook_endpoints e ON e.organization_id = d.organization_id AND e.id = d.endpoint_id

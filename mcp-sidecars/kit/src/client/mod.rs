@@ -74,10 +74,26 @@ impl Client {
         policy: Policy,
         metrics: &Metrics,
     ) -> anyhow::Result<Self> {
+        let client = http_client(Some(policy.attempt_timeout)).context("make an HTTP client")?;
+        Self::mcp_over(client, name, url, token, policy, metrics)
+    }
+
+    /// The same, by an HTTP client of the caller's, which decides what may be connected to.
+    ///
+    /// # Errors
+    /// As [`mcp`](Self::mcp).
+    pub fn mcp_over(
+        client: reqwest::Client,
+        name: &'static str,
+        url: &str,
+        token: Option<SecretString>,
+        policy: Policy,
+        metrics: &Metrics,
+    ) -> anyhow::Result<Self> {
         let link = Link::Http {
             url: checked_url(name, url)?.as_str().into(),
             token,
-            client: http_client(Some(policy.attempt_timeout)).context("make an HTTP client")?,
+            client,
         };
         let gate = Gate::new(name, policy, metrics);
         Ok(Self(Road::Mcp(Mcp::new(gate, link))))

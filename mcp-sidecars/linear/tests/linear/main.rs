@@ -186,6 +186,30 @@ async fn a_change_leaves_the_rest() {
 }
 
 #[tokio::test]
+async fn a_state_is_chosen_by_what_it_means() {
+    let scene = scene(&[]).await;
+    scene.ok("create_issue", task("k1")).await;
+    for (kind, state) in [
+        ("completed", "Done"),
+        ("canceled", "Canceled"),
+        ("unstarted", "Todo"),
+    ] {
+        let change = json!({ "issue": "EVT-1", "state_type": kind });
+        let changed = scene.ok("update_issue", change.clone()).await;
+        assert_eq!(changed["issue"]["state"], state);
+        // It means that already: nothing is asked of Linear.
+        let updates = scene.counts().await["updates"].clone();
+        scene.ok("update_issue", change).await;
+        assert_eq!(scene.counts().await["updates"], updates);
+    }
+    let both = json!({ "issue": "EVT-1", "state": "Done", "state_type": "completed" });
+    assert_eq!(scene.error("update_issue", both).await.code, Code::Invalid);
+    let none = json!({ "issue": "EVT-1", "state_type": "triage" });
+    let error = scene.error("update_issue", none).await;
+    assert!(error.message.contains("Backlog"), "{}", error.message);
+}
+
+#[tokio::test]
 async fn lists_come_in_pages_and_are_narrowed() {
     let scene = scene(&[]).await;
     for number in 1..=5 {

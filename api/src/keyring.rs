@@ -1,6 +1,6 @@
-//! The keys that seal providers' tokens: XChaCha20-Poly1305, bound to the place of what is sealed, and replaced one by one.
+//! The keys that seal what we have to send as it was given to us, such as tokens: XChaCha20-Poly1305, bound to the place of what is sealed, and replaced one by one.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use anyhow::{Context, ensure};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -11,10 +11,21 @@ use chacha20poly1305::{
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
-use crate::config;
+use crate::{
+    config,
+    problem::{Problem, kinds},
+};
+
+mod rotate;
+
+pub use rotate::rotate;
 
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
+
+/// The ring of this installation, if it has one. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Keys(Option<Arc<KeyRing>>);
 
 /// Keys by their ids: the first one seals, all of them open.
 pub struct KeyRing(Vec<Key>);
@@ -31,11 +42,34 @@ struct Key {
 pub struct Place {
     pub organization_id: Uuid,
     pub row_id: Uuid,
+    /// What it is, such as `agent_token`.
     pub column: &'static str,
 }
 
 /// What the database keeps of a secret: a nonce, then what was sealed under it.
 pub type Sealed = Vec<u8>;
+
+impl Keys {
+    /// For what may have been stored before there was a ring.
+    pub fn get(&self) -> Option<&KeyRing> {
+        self.0.as_deref()
+    }
+
+    /// # Errors
+    /// 501, which names the setting: secrets are kept sealed or not at all.
+    pub fn ring(&self) -> Result<&KeyRing, Problem> {
+        self.get().ok_or_else(|| {
+            let detail = "set INTEGRATIONS_KEYS (or its file): secrets are sealed under it";
+            Problem::Sidecar(&kinds::INTEGRATION_NOT_CONFIGURED, detail.to_owned(), None)
+        })
+    }
+}
+
+impl From<Option<KeyRing>> for Keys {
+    fn from(ring: Option<KeyRing>) -> Self {
+        Self(ring.map(Arc::new))
+    }
+}
 
 impl KeyRing {
     /// Keys as `<key id>:<base64 of 32 bytes>`, newest first, separated by white space or commas.
