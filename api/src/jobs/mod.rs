@@ -19,6 +19,7 @@ use crate::{
 
 mod dead_letters;
 mod handlers;
+mod measure;
 mod queries;
 mod settle;
 mod worker;

@@ -15,7 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 use super::{
-    Done, Failure, Handler, Job,
+    Done, Failure, Handler, Job, measure,
     queries::{self, Claims},
     settle,
 };
@@ -25,7 +25,6 @@ use crate::state::App;
 const POLL: Duration = Duration::from_secs(1);
 /// After trouble with the database.
 const PAUSE: Duration = Duration::from_secs(1);
-const MEASURE_EVERY: Duration = Duration::from_secs(10);
 /// One lane gets no more places while it has this part of them.
 const LANE_SHARE: usize = 8;
 /// Finished jobs that leave the queue together.
@@ -94,7 +93,7 @@ impl Worker {
                 .run_until_cancelled_owned(async move { keeper.keep_leases().await }),
         );
         let kinds = worker.kinds();
-        helpers.spawn(end.clone().run_until_cancelled_owned(measure(meter, kinds)));
+        helpers.spawn(end.clone().run_until_cancelled_owned(measure::run(meter, kinds)));
         let completion = tokio::spawn(finish(worker.app.clone(), receiver));
 
         let jobs = TaskTracker::new();
@@ -346,30 +345,6 @@ async fn finish(app: App, mut finished: mpsc::UnboundedReceiver<Job>) {
                 tracing::warn!(%error, "finished jobs stay on the queue and will be done again");
             }
         }
-    }
-}
-
-async fn measure(app: App, kinds: Vec<String>) {
-    loop {
-        match queries::measure(&app.db).await {
-            Ok(queue) => {
-                let metrics = &app.metrics.jobs;
-                metrics.due.set(queue.due);
-                metrics.dead.set(queue.dead);
-                metrics.oldest.set(queue.oldest);
-                metrics.paused_lanes.set(queue.paused_lanes);
-            }
-            Err(error) => tracing::debug!(%error, "the queue is not measured"),
-        }
-        match queries::unknown_kinds(&app.db, &kinds).await {
-            Ok(unknown) if unknown.is_empty() => {}
-            Ok(unknown) => tracing::warn!(
-                ?unknown,
-                "jobs wait that this version cannot do; a newer worker must"
-            ),
-            Err(error) => tracing::debug!(%error, "unknown kinds are not looked for"),
-        }
-        tokio::time::sleep(MEASURE_EVERY).await;
     }
 }
 

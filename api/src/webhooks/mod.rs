@@ -14,6 +14,7 @@ mod secret;
 
 pub use deliver::deliver;
 pub use deliveries::queries::forget as forget_deliveries;
+pub use queries::count_disabled;
 
 /// What a test sends.
 const TEST: &str = "webhook.test";
