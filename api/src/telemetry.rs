@@ -72,7 +72,10 @@ impl JobMetrics {
         let ended = Opts::new("jobs_total", "Attempts at jobs that ended.");
         let duration = HistogramOpts::new("job_duration_seconds", "Time of an attempt.");
         let webhooks = Opts::new("webhook_attempts_total", "Attempts to deliver webhooks.");
-        let runs = Opts::new("orchestrations", "Runs that have not succeeded or been undone.");
+        let runs = Opts::new(
+            "orchestrations",
+            "Runs that have not succeeded or been undone.",
+        );
         Ok(Self {
             ended: IntCounterVec::new(ended, &["kind", "outcome"])?,
             duration: HistogramVec::new(duration, &["kind"])?,

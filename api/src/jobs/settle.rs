@@ -25,12 +25,13 @@ pub(super) fn outcome(ended: &Result<Done, Failure>) -> &'static str {
     }
 }
 
-/// Gives back a job that was not done.
+/// Gives back a job that was not done. Whether something `went_well` in its lane since the last pause decides how long one is.
 pub(super) async fn give_back(
     app: &App,
     handler: &Handler,
     job: &Job,
     failure: Failure,
+    went_well: bool,
 ) -> sqlx::Result<()> {
     let (error, again) = match failure {
         Failure::Lost => {
@@ -40,7 +41,7 @@ pub(super) async fn give_back(
         Failure::Away { error, after } => {
             let after = after.unwrap_or_default();
             if !job.lane.is_empty() {
-                queries::pause_lane(&app.db, &job.lane, after).await?;
+                queries::pause_lane(&app.db, &job.lane, after, went_well).await?;
             }
             (
                 error,

@@ -2,7 +2,7 @@
 //! of processes may work on one queue.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     panic::AssertUnwindSafe,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -55,6 +55,8 @@ pub struct Worker {
     places: Arc<Semaphore>,
     /// Jobs being worked on, and how to tell them that their lease is gone.
     running: Mutex<HashMap<(Uuid, i64), (Job, CancellationToken)>>,
+    /// Lanes in which a job was done since one last found its provider away.
+    well: Mutex<HashSet<String>>,
     woken: Notify,
     finished: mpsc::UnboundedSender<Job>,
 }
@@ -77,6 +79,7 @@ impl Worker {
             options,
             places: Arc::new(Semaphore::new(options.concurrency)),
             running: Mutex::default(),
+            well: Mutex::default(),
             woken: Notify::new(),
             finished,
         });
@@ -93,7 +96,10 @@ impl Worker {
                 .run_until_cancelled_owned(async move { keeper.keep_leases().await }),
         );
         let kinds = worker.kinds();
-        helpers.spawn(end.clone().run_until_cancelled_owned(measure::run(meter, kinds)));
+        helpers.spawn(
+            end.clone()
+                .run_until_cancelled_owned(measure::run(meter, kinds)),
+        );
         let completion = tokio::spawn(finish(worker.app.clone(), receiver));
 
         let jobs = TaskTracker::new();
@@ -221,6 +227,7 @@ impl Worker {
             .duration
             .with_label_values(&[handler.kind])
             .observe(begun.elapsed().as_secs_f64());
+        let went_well = self.went_well(&job.lane, &ended);
         let given_back = match (ended, handler.every) {
             (Ok(Done::Settled), _) => Ok(()),
             (Ok(Done::Finished), Some(every)) => settle::come_again(&self.app, &job, every).await,
@@ -228,7 +235,9 @@ impl Worker {
                 let _ = self.finished.send(job);
                 Ok(())
             }
-            (Err(failure), _) => settle::give_back(&self.app, handler, &job, failure).await,
+            (Err(failure), _) => {
+                settle::give_back(&self.app, handler, &job, failure, went_well).await
+            }
         };
         if let Err(error) = given_back {
             tracing::warn!(%error, "a job stays leased until its lease ends");
@@ -237,6 +246,16 @@ impl Worker {
         self.running().remove(&key);
         if was_full {
             self.woken.notify_one();
+        }
+    }
+
+    /// Whether a job of the lane was done since another found its provider away; from now on only this one counts.
+    fn went_well(&self, lane: &str, ended: &Result<Done, Failure>) -> bool {
+        let mut well = self.well.lock().unwrap_or_else(PoisonError::into_inner);
+        match ended {
+            Ok(_) if !lane.is_empty() && !well.contains(lane) => well.insert(lane.to_owned()),
+            Err(Failure::Away { .. }) => well.remove(lane),
+            _ => false,
         }
     }
 

@@ -1,7 +1,10 @@
 //! The queue and its workers, with jobs that leave a trace in a table.
 
 use std::{
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -27,6 +30,7 @@ const TEST_HANDLERS: &[Handler] = &[
     }),
     handler("test.panic", |_, _| Box::pin(async { panic!("a defect") })),
     handler("test.away", |_, _| Box::pin(async { away() })),
+    handler("test.busy", |app, job| Box::pin(busy(app, job))),
     handler("test.block", |app, job| Box::pin(block(app, job))),
 ];
 
@@ -69,6 +73,27 @@ async fn note(app: App, job: Job) -> Result<Done, Failure> {
     let done = job.settle(&mut work).await?;
     work.commit_silently().await?;
     Ok(done)
+}
+
+/// A provider that takes ten calls a second, and asks whoever comes too often to wait for one.
+async fn busy(app: App, job: Job) -> Result<Done, Failure> {
+    static TAKEN: Mutex<Vec<Instant>> = Mutex::new(Vec::new());
+    let is_taken = {
+        let mut taken = TAKEN.lock().unwrap();
+        taken.retain(|at| at.elapsed() < Duration::from_secs(1));
+        let is_taken = taken.len() < 10;
+        if is_taken {
+            taken.push(Instant::now());
+        }
+        is_taken
+    };
+    if is_taken {
+        return note(app, job).await;
+    }
+    Err(Failure::Away {
+        error: "too many calls".into(),
+        after: Some(Duration::from_secs(1)),
+    })
 }
 
 /// The first attempt stops its whole thread for longer than the lease.
@@ -292,6 +317,35 @@ async fn a_provider_that_is_away_parks_its_jobs_and_burns_no_attempt(pool: PgPoo
         .await
         .unwrap();
     assert_eq!(pauses, 1);
+    stop.cancel();
+    running.await.unwrap();
+}
+
+#[sqlx::test]
+async fn a_provider_that_is_asked_too_often_is_asked_as_often_as_it_takes(pool: PgPool) {
+    let app = app_with_traces(&pool).await;
+    for _ in 0..50 {
+        enqueue(
+            &app,
+            app.organization_id,
+            job("test.busy", "x").lane("slack"),
+        )
+        .await;
+    }
+    let begun = Instant::now();
+    let (stop, running) = start(&app, TEST_HANDLERS, Options::default());
+    until("all of them", async || traces(&pool).await.len() == 50).await;
+    // Pauses that grow, as for one that is away, would be 75 s together.
+    assert!(
+        begun.elapsed() < Duration::from_secs(15),
+        "{:?}",
+        begun.elapsed()
+    );
+    let pauses: i32 = sqlx::query_scalar("SELECT pauses FROM job_lanes WHERE lane = 'slack'")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    assert_eq!(pauses, 0);
     stop.cancel();
     running.await.unwrap();
 }

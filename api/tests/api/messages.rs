@@ -411,12 +411,7 @@ async fn call_back(app: &TestApp, fields: &[(&str, &str)], token: &str) -> Answe
     call_back_at("https://events.example", app, fields, token).await
 }
 
-async fn call_back_at(
-    base: &str,
-    app: &TestApp,
-    fields: &[(&str, &str)],
-    token: &str,
-) -> Answer {
+async fn call_back_at(base: &str, app: &TestApp, fields: &[(&str, &str)], token: &str) -> Answer {
     let mut sorted = fields.to_vec();
     sorted.sort_unstable();
     let mut mac = Hmac::<Sha1>::new_from_slice(token.as_bytes()).unwrap();
