@@ -630,6 +630,7 @@ TABLE orchestrations (
     CONSTRAINT orchestrations_status_check CHECK ((status = ANY (ARRAY['QUEUED'::text, 'RUNNING'::text, 'WAITING'::text, 'SUCCEEDED'::text, 'FAILED'::text, 'CANCELLING'::text, 'CANCELLED'::text, 'COMPENSATION_FAILED'::text]))),
 );
 CREATE INDEX orchestrations_event ON public.orchestrations USING btree (organization_id, event_id) WHERE (event_id IS NOT NULL);
+CREATE INDEX orchestrations_open ON public.orchestrations USING btree (status, updated_at) WHERE (status <> ALL (ARRAY['SUCCEEDED'::text, 'CANCELLED'::text]));
 CREATE UNIQUE INDEX orchestration_booking_run_once ON public.orchestrations USING btree (organization_id, event_id) WHERE (is_booking_run AND (status <> ALL (ARRAY['CANCELLING'::text, 'CANCELLED'::text, 'COMPENSATION_FAILED'::text])));
 CREATE POLICY application ON orchestrations TO event_planner_app USING (true) WITH CHECK (true);
 CREATE POLICY tenant ON orchestrations USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
@@ -1080,6 +1081,7 @@ TABLE webhook_endpoints (
     CONSTRAINT webhook_endpoints_event_types_check CHECK (((cardinality(event_types) >= 1) AND (cardinality(event_types) <= 200))),
     CONSTRAINT webhook_endpoints_url_check CHECK (((length(url) >= 1) AND (length(url) <= 2048))),
 );
+CREATE INDEX webhook_endpoints_disabled ON public.webhook_endpoints USING btree (disabled_reason) WHERE (disabled_reason IS NOT NULL);
 CREATE POLICY application ON webhook_endpoints TO event_planner_app USING (true) WITH CHECK (true);
 CREATE POLICY tenant ON webhook_endpoints USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
 
@@ -1182,6 +1184,19 @@ VIEW reporting.messages (id uuid,
     retracted_at timestamp with time zone,
     created_at timestamp with time zone,
     updated_at timestamp with time zone);
+VIEW reporting.orchestrations (id uuid,
+    event_id uuid,
+    is_booking_run boolean,
+    playbook text,
+    priority text,
+    status text,
+    requested_by uuid,
+    estimated_duration_minutes integer,
+    estimated_tokens integer,
+    created_at timestamp with time zone,
+    updated_at timestamp with time zone,
+    started_at timestamp with time zone,
+    ended_at timestamp with time zone);
 VIEW reporting.payment_requests (id uuid,
     event_id uuid,
     kind text,
@@ -1264,3 +1279,12 @@ VIEW reporting.venues (id uuid,
     catering_dietary_options text[],
     created_at timestamp with time zone,
     updated_at timestamp with time zone);
+VIEW reporting.webhook_deliveries (id uuid,
+    endpoint_id uuid,
+    event_type text,
+    status text,
+    attempts integer,
+    last_status_code smallint,
+    last_reason text,
+    created_at timestamp with time zone,
+    ended_at timestamp with time zone);

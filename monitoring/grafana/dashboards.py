@@ -71,7 +71,7 @@ DASHBOARDS = {
         ("Messages", "ops", {"{{action}}": 'sum by (action) (rate(changes_total{action=~"message[.].*"}[$__rate_interval])) or on() vector(0)'}),
         ("Payments", "ops", {"{{action}}": 'sum by (action) (rate(changes_total{action=~"payment[.].*"}[$__rate_interval])) or on() vector(0)'}),
         ("Received from providers", "ops", {"{{provider}} {{outcome}}": "sum by (provider, outcome) (rate(webhooks_received_total[$__rate_interval])) or on() vector(0)"}),
-        ("Runs that are not done", "short", {"{{status}}": "max by (status) (orchestrations)"}),
+        ("Runs that are not done", "short", {"{{status}}": "max by (status) (orchestrations_open)"}),
         ("The longest wait for an approval", "s", {"waits": "max(orchestrations_waiting_seconds)"}),
         ("What becomes of runs and steps", "ops", {"{{action}}": 'sum by (action) (rate(changes_total{action=~"(orchestration|subtask)[.].*"}[$__rate_interval])) or on() vector(0)'}),
     ]),
