@@ -73,7 +73,7 @@ impl JobMetrics {
         let duration = HistogramOpts::new("job_duration_seconds", "Time of an attempt.");
         let webhooks = Opts::new("webhook_attempts_total", "Attempts to deliver webhooks.");
         let runs = Opts::new(
-            "orchestrations",
+            "orchestrations_open",
             "Runs that have not succeeded or been undone.",
         );
         Ok(Self {
