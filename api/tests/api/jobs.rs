@@ -351,6 +351,58 @@ async fn a_provider_that_is_asked_too_often_is_asked_as_often_as_it_takes(pool: 
 }
 
 #[sqlx::test]
+async fn a_worker_counts_what_waits_for_people(pool: PgPool) {
+    let app = TestApp::new(pool.clone()).await;
+    for (id, status) in [
+        (1, "WAITING"),
+        (2, "WAITING"),
+        (3, "SUCCEEDED"),
+        (4, "FAILED"),
+    ] {
+        sqlx::query(
+            "INSERT INTO orchestrations (organization_id, id, is_booking_run, playbook, definition, description, facts, notes, priority, status,
+                                         estimated_duration_minutes, estimated_tokens, created_at, updated_at)
+             VALUES ($1, $2, false, 'offsite', '{}', 'x', '{}', '{}', 'NORMAL', $3, 1, 1, now(), now() - $4 * interval '1 hour')",
+        )
+        .bind(app.organization_id)
+        .bind(Uuid::from_u128(id))
+        .bind(status)
+        .bind(i32::try_from(id).unwrap())
+        .execute(&pool)
+        .await
+        .unwrap();
+    }
+    sqlx::query(
+        "INSERT INTO webhook_endpoints (organization_id, id, url, event_types, enabled, disabled_reason, secret, created_at, updated_at)
+         VALUES ($1, $2, 'https://x.example', '{*}', false, 'GONE', 'x', now(), now()), ($1, $3, 'https://y.example', '{*}', false, NULL, 'x', now(), now())",
+    )
+    .bind(app.organization_id)
+    .bind(Uuid::from_u128(1))
+    .bind(Uuid::from_u128(2))
+    .execute(&pool)
+    .await
+    .unwrap();
+    let (stop, running) = start(&app, TEST_HANDLERS, Options::default());
+    let metrics = &app.app.metrics.jobs;
+    let runs = |status| metrics.runs.with_label_values(&[status]).get();
+    let longest = || metrics.longest_waiting_run.get();
+    until("counted", async || runs("failed") == 1 && longest() > 0.0).await;
+    assert_eq!(
+        (
+            runs("waiting"),
+            runs("running"),
+            runs("compensation_failed")
+        ),
+        (2, 0, 0)
+    );
+    assert!((7_200.0..7_260.0).contains(&longest()), "{}", longest());
+    // Not the one that its owner has switched off.
+    assert_eq!(metrics.disabled_endpoints.get(), 1);
+    stop.cancel();
+    running.await.unwrap();
+}
+
+#[sqlx::test]
 async fn a_late_result_is_refused(pool: PgPool) {
     let app = app_with_traces(&pool).await;
     let id = enqueue(&app, app.organization_id, job("test.block", "x")).await;
