@@ -108,6 +108,8 @@ pub struct Delivery {
     pub slack_channel: String,
     /// What Twilio's callbacks are signed with, by any of them.
     pub twilio_callback_tokens: Vec<SecretString>,
+    /// Where they are sent to, if that is not the public address.
+    pub twilio_callback_base_url: Option<String>,
     /// In bytes.
     pub upload_limit: u64,
     pub upload_timeout: Duration,
@@ -119,6 +121,7 @@ impl Default for Delivery {
             messages_per_hour: 500,
             slack_channel: "#events".into(),
             twilio_callback_tokens: Vec::new(),
+            twilio_callback_base_url: None,
             upload_limit: 1024 * 1024 * 1024,
             upload_timeout: Duration::from_mins(15),
         }
@@ -163,6 +166,7 @@ impl App {
                 messages_per_hour: config.delivery.messages_per_hour,
                 slack_channel: config.delivery.slack_channel.clone(),
                 twilio_callback_tokens: config.delivery.twilio_callback_tokens()?,
+                twilio_callback_base_url: config.delivery.twilio_callback_base_url.clone(),
                 upload_limit: config.delivery.upload_limit,
                 upload_timeout: config.delivery.upload_timeout,
             },

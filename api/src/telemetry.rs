@@ -5,8 +5,8 @@ use std::io::IsTerminal;
 use anyhow::Context;
 use axum::{Router, routing::get};
 use prometheus::{
-    Encoder, Gauge, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry,
-    TextEncoder,
+    Encoder, Gauge, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 use tracing_subscriber::EnvFilter;
 
@@ -60,12 +60,23 @@ pub struct JobMetrics {
     pub oldest: Gauge,
     pub paused_lanes: IntGauge,
     pub frozen: IntGauge,
+    /// Attempts at webhooks: `delivered`, `retry` or `failed`.
+    pub webhooks: IntCounterVec,
+    pub disabled_endpoints: IntGauge,
+    /// By status.
+    pub runs: IntGaugeVec,
+    pub longest_waiting_run: Gauge,
 }
 
 impl JobMetrics {
     fn new() -> prometheus::Result<Self> {
         let ended = Opts::new("jobs_total", "Attempts at jobs that ended.");
         let duration = HistogramOpts::new("job_duration_seconds", "Time of an attempt.");
+        let webhooks = Opts::new("webhook_attempts_total", "Attempts to deliver webhooks.");
+        let runs = Opts::new(
+            "orchestrations_open",
+            "Runs that have not succeeded or been undone.",
+        );
         Ok(Self {
             ended: IntCounterVec::new(ended, &["kind", "outcome"])?,
             duration: HistogramVec::new(duration, &["kind"])?,
@@ -82,6 +93,16 @@ impl JobMetrics {
             frozen: IntGauge::new(
                 "deliveries_frozen",
                 "1 on a restored copy until deliveries are released.",
+            )?,
+            webhooks: IntCounterVec::new(webhooks, &["outcome"])?,
+            disabled_endpoints: IntGauge::new(
+                "webhook_endpoints_disabled",
+                "Webhook endpoints that we have disabled because they failed.",
+            )?,
+            runs: IntGaugeVec::new(runs, &["status"])?,
+            longest_waiting_run: Gauge::new(
+                "orchestrations_waiting_seconds",
+                "How long the oldest run has waited for somebody's approval.",
             )?,
         })
     }
@@ -157,8 +178,18 @@ impl Metrics {
         let jobs = &self.jobs;
         self.registry.register(Box::new(jobs.ended.clone()))?;
         self.registry.register(Box::new(jobs.duration.clone()))?;
-        self.registry.register(Box::new(jobs.oldest.clone()))?;
-        for gauge in [&jobs.due, &jobs.dead, &jobs.paused_lanes, &jobs.frozen] {
+        self.registry.register(Box::new(jobs.webhooks.clone()))?;
+        self.registry.register(Box::new(jobs.runs.clone()))?;
+        for gauge in [&jobs.oldest, &jobs.longest_waiting_run] {
+            self.registry.register(Box::new(gauge.clone()))?;
+        }
+        for gauge in [
+            &jobs.due,
+            &jobs.dead,
+            &jobs.paused_lanes,
+            &jobs.frozen,
+            &jobs.disabled_endpoints,
+        ] {
             self.registry.register(Box::new(gauge.clone()))?;
         }
         Ok(())

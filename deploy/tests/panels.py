@@ -14,7 +14,7 @@ import queries
 # What is empty while all is well, or while nobody has asked for it.
 QUIET = {
     ("Overview", "Alerts that fire"), ("Overview", "Services that do not answer"), ("Overview", "Time since the last backup"),
-    ("API", "Failures by route"),
+    ("API", "Failures by route"), ("Jobs and deliveries", "Received from providers"),
 }
 
 

@@ -1,4 +1,5 @@
 """What deploy/kubernetes promises, without a cluster: rendered by kustomize, held against Kubernetes' own schemas."""
+import ipaddress
 import re
 import subprocess
 import sys
@@ -126,9 +127,25 @@ class Kubernetes(unittest.TestCase):
         self.assertEqual(policies["nothing"]["spec"], {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]})
         selected = {label.split("/")[1] for policy in policies.values() for label in policy["spec"]["podSelector"].get("matchLabels", {})}
         self.assertLessEqual(NETWORKS, selected)
-        outward = policies["providers"]["spec"]["egress"][0]
-        self.assertEqual(outward["ports"], [{"protocol": "TCP", "port": 443}])
-        self.assertIn("169.254.0.0/16", outward["to"][0]["ipBlock"]["except"])
+
+    def test_the_way_out_leads_to_public_addresses_only(self):
+        policies = self.of("NetworkPolicy")
+        inside = ("10.96.0.1", "172.20.0.10", "192.168.1.1", "100.64.0.1", "127.0.0.1", "169.254.169.254", "0.0.0.0", "224.0.0.1", "fd00::1", "fe80::1", "::1")
+        for name, port in (("providers", 443), ("webhooks", 8443)):
+            with self.subTest(policy=name):
+                (outward,) = policies[name]["spec"]["egress"]
+                self.assertEqual(outward["ports"], [{"protocol": "TCP", "port": port}])
+
+                def passes(address, blocks=outward["to"]):
+                    address = ipaddress.ip_address(address)
+                    return any(address in ipaddress.ip_network(block["ipBlock"]["cidr"])
+                               and not any(address in ipaddress.ip_network(hole) for hole in block["ipBlock"].get("except", []))
+                               for block in blocks)
+
+                self.assertFalse([address for address in inside if passes(address)])
+                self.assertTrue(passes("1.1.1.1") and passes("2606:4700::1111"))
+        callers = policies["webhooks"]["spec"]["podSelector"]["matchExpressions"]
+        self.assertEqual(callers, [{"key": "app.kubernetes.io/name", "operator": "In", "values": ["api", "worker"]}])
 
     def test_only_what_nginx_lets_in_gets_in(self):
         routes = re.findall(r"^location (=|\^~) (\S+) \{\n    proxy_pass", (ROOT / "nginx/routes.conf").read_text(), re.MULTILINE)

@@ -20,6 +20,9 @@ const DATABASE: &str = "fuzz";
 const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 /// Operations that can end the rights of the key that the requests carry.
 const SELF_DESTRUCTIVE: [&str; 3] = ["update_member", "delete_member", "revoke_api_key"];
+/// The one streams for as long as a run goes on, the other calls whatever address its agent was given. By themselves, without
+/// what makes runs and agents, they find none and have to say so.
+const ALONE: [&str; 2] = ["watch_orchestration", "check_agent"];
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Fuzzes a throw-away API with schemathesis (fetched from `PyPI`), as its demo owner.
@@ -50,14 +53,16 @@ impl Fuzz {
         let mut servers = ThrowAway::new(checkout)?;
         let key = secrets::remembered(servers.folder(), "demo-api-key", "epk_")?;
         let port = start_api(checkout, &mut servers, &key)?;
+        let (without, only) = ("--exclude-operation-id", "--include-operation-id");
+        let apart = [ALONE.as_slice(), SELF_DESTRUCTIVE.as_slice()].concat();
         // Last what may take the caller's own rights away.
-        for option in ["--exclude-operation-id", "--include-operation-id"] {
+        for (option, operations) in [
+            (without, apart.as_slice()),
+            (only, &ALONE),
+            (only, &SELF_DESTRUCTIVE),
+        ] {
             let mut command = self.command(&tool, checkout, servers.folder(), port, &key)?;
-            command.args(
-                SELF_DESTRUCTIVE
-                    .iter()
-                    .flat_map(|operation| [option, operation]),
-            );
+            command.args(operations.iter().flat_map(|operation| [option, operation]));
             if !process::run(&mut command)?.success() {
                 return Ok(ExitCode::FAILURE);
             }
@@ -104,9 +109,6 @@ impl Fuzz {
                 "--mode",
                 "all",
             ])
-            // The one streams for as long as a run goes on, the other calls whatever address it was given.
-            .args(["--exclude-operation-id", "watch_orchestration"])
-            .args(["--exclude-operation-id", "check_agent"])
             // Rules between fields are no part of a schema, and a deleted thing may be created again.
             .args([
                 "--exclude-checks",

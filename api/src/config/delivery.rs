@@ -21,6 +21,10 @@ pub struct Delivery {
     /// File that holds it instead.
     #[arg(long, env)]
     pub twilio_callback_token_file: Option<PathBuf>,
+    /// Under which address Twilio reaches us, without a slash at the end, where that is not `PUBLIC_BASE_URL`: callbacks are
+    /// signed with the address that they were sent to.
+    #[arg(long, env)]
+    pub twilio_callback_base_url: Option<String>,
     /// Largest file that can be uploaded, in bytes.
     #[arg(long, env, default_value_t = 1024 * 1024 * 1024)]
     pub upload_limit: u64,

@@ -19,6 +19,7 @@ use crate::{
 
 mod dead_letters;
 mod handlers;
+mod measure;
 mod queries;
 mod settle;
 mod worker;
@@ -30,7 +31,7 @@ pub use worker::{Options, Worker};
 
 /// Lets the jobs of a lane wait for some seconds, longer with each time in a row.
 pub async fn pause_lane(app: &App, lane: &str) -> sqlx::Result<()> {
-    queries::pause_lane(&app.db, lane, Duration::ZERO).await
+    queries::pause_lane(&app.db, lane, Duration::ZERO, false).await
 }
 
 /// A kind of job and how it is done.

@@ -200,17 +200,30 @@ pub async fn release(
 }
 
 /// Pauses a lane: `after` at least, and longer with each pause in a row, up to five minutes. Workers who find the same
-/// at the same time make one pause of it; ten quiet minutes make it short again.
-pub async fn pause_lane(db: &PgPool, lane: &str, after: Duration) -> sqlx::Result<()> {
+/// at the same time make one pause of it; ten quiet minutes make it short again. One in which something `went_well` since its
+/// last pause is not away, only asked too often: it is left alone as long as it says.
+pub async fn pause_lane(
+    db: &PgPool,
+    lane: &str,
+    after: Duration,
+    went_well: bool,
+) -> sqlx::Result<()> {
     sqlx::query!(
         "INSERT INTO job_lanes (lane, paused_until, pauses)
-         VALUES ($1, clock_timestamp() + make_interval(secs => greatest($2::float8, 5)), 1)
+         VALUES ($1, clock_timestamp() + make_interval(secs => greatest($2::float8, CASE WHEN $3::boolean THEN 1 ELSE 5 END)),
+                 CASE WHEN $3 THEN 0 ELSE 1 END)
          ON CONFLICT (lane) DO UPDATE SET
-             pauses = CASE WHEN job_lanes.paused_until < clock_timestamp() - interval '10 minutes' THEN 1 ELSE job_lanes.pauses + 1 END,
-             paused_until = clock_timestamp() + make_interval(secs => greatest($2::float8, least(300, 5 * 2 ^ least(job_lanes.pauses, 6))))
+             pauses = CASE WHEN $3 THEN 0
+                           WHEN job_lanes.paused_until < clock_timestamp() - interval '10 minutes' THEN 1
+                           ELSE job_lanes.pauses + 1 END,
+             paused_until = clock_timestamp() + make_interval(secs => greatest($2::float8,
+                           CASE WHEN $3 THEN 1
+                                WHEN job_lanes.paused_until < clock_timestamp() - interval '10 minutes' THEN 5
+                                ELSE least(300, 5 * 2 ^ least(job_lanes.pauses, 6)) END))
          WHERE job_lanes.paused_until <= clock_timestamp()",
         lane,
-        after.as_secs_f64()
+        after.as_secs_f64(),
+        went_well
     )
     .execute(db)
     .await?;

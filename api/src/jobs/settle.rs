@@ -27,12 +27,13 @@ pub(super) fn outcome(ended: &Result<Done, Failure>) -> &'static str {
     }
 }
 
-/// Gives back a job that was not done.
+/// Gives back a job that was not done. Whether something `went_well` in its lane since the last pause decides how long one is.
 pub(super) async fn give_back(
     app: &App,
     handler: &Handler,
     job: &Job,
     failure: Failure,
+    went_well: bool,
 ) -> sqlx::Result<()> {
     let (error, again) = match failure {
         Failure::Lost => {
@@ -44,7 +45,7 @@ pub(super) async fn give_back(
             if job.lane.is_empty() {
                 after = after.max(handler.every.unwrap_or(NEXT_LOOK));
             } else {
-                queries::pause_lane(&app.db, &job.lane, after).await?;
+                queries::pause_lane(&app.db, &job.lane, after, went_well).await?;
             }
             (
                 error,

@@ -2,7 +2,7 @@
 //! of processes may work on one queue.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     panic::AssertUnwindSafe,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -15,7 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 use super::{
-    Done, Failure, Handler, Job,
+    Done, Failure, Handler, Job, measure,
     queries::{self, Claims, Lanes},
     settle,
 };
@@ -25,7 +25,6 @@ use crate::state::App;
 const POLL: Duration = Duration::from_secs(1);
 /// After trouble with the database.
 const PAUSE: Duration = Duration::from_secs(1);
-const MEASURE_EVERY: Duration = Duration::from_secs(10);
 /// One lane has this part of the places at the most.
 const LANE_SHARE: usize = 8;
 /// Finished jobs that leave the queue together.
@@ -56,6 +55,8 @@ pub struct Worker {
     places: Arc<Semaphore>,
     /// Jobs being worked on, and how to tell them that their lease is gone.
     running: Mutex<HashMap<(Uuid, i64), (Job, CancellationToken)>>,
+    /// Lanes in which a job was done since one last found its provider away.
+    well: Mutex<HashSet<String>>,
     woken: Notify,
     finished: mpsc::UnboundedSender<Job>,
 }
@@ -78,6 +79,7 @@ impl Worker {
             options,
             places: Arc::new(Semaphore::new(options.concurrency)),
             running: Mutex::default(),
+            well: Mutex::default(),
             woken: Notify::new(),
             finished,
         });
@@ -94,7 +96,10 @@ impl Worker {
                 .run_until_cancelled_owned(async move { keeper.keep_leases().await }),
         );
         let kinds = worker.kinds();
-        helpers.spawn(end.clone().run_until_cancelled_owned(measure(meter, kinds)));
+        helpers.spawn(
+            end.clone()
+                .run_until_cancelled_owned(measure::run(meter, kinds)),
+        );
         let completion = tokio::spawn(finish(worker.app.clone(), receiver));
 
         let jobs = TaskTracker::new();
@@ -237,6 +242,7 @@ impl Worker {
             .duration
             .with_label_values(&[handler.kind])
             .observe(begun.elapsed().as_secs_f64());
+        let went_well = self.went_well(&job.lane, &ended);
         let given_back = match (ended, handler.every) {
             (Ok(Done::Settled), _) => Ok(()),
             (Ok(Done::Finished), Some(every)) => settle::come_again(&self.app, &job, every).await,
@@ -244,10 +250,22 @@ impl Worker {
                 let _ = self.finished.send(job);
                 Ok(())
             }
-            (Err(failure), _) => settle::give_back(&self.app, handler, &job, failure).await,
+            (Err(failure), _) => {
+                settle::give_back(&self.app, handler, &job, failure, went_well).await
+            }
         };
         if let Err(error) = given_back {
             tracing::warn!(%error, "a job stays leased until its lease ends");
+        }
+    }
+
+    /// Whether a job of the lane was done since another found its provider away; from now on only this one counts.
+    fn went_well(&self, lane: &str, ended: &Result<Done, Failure>) -> bool {
+        let mut well = self.well.lock().unwrap_or_else(PoisonError::into_inner);
+        match ended {
+            Ok(_) if !lane.is_empty() && !well.contains(lane) => well.insert(lane.to_owned()),
+            Err(Failure::Away { .. }) => well.remove(lane),
+            _ => false,
         }
     }
 
@@ -376,30 +394,6 @@ async fn finish(app: App, mut finished: mpsc::UnboundedReceiver<Job>) {
                 tracing::warn!(%error, "finished jobs stay on the queue and will be done again");
             }
         }
-    }
-}
-
-async fn measure(app: App, kinds: Vec<String>) {
-    loop {
-        match queries::measure(&app.db).await {
-            Ok(queue) => {
-                let metrics = &app.metrics.jobs;
-                metrics.due.set(queue.due);
-                metrics.dead.set(queue.dead);
-                metrics.oldest.set(queue.oldest);
-                metrics.paused_lanes.set(queue.paused_lanes);
-            }
-            Err(error) => tracing::debug!(%error, "the queue is not measured"),
-        }
-        match queries::unknown_kinds(&app.db, &kinds).await {
-            Ok(unknown) if unknown.is_empty() => {}
-            Ok(unknown) => tracing::warn!(
-                ?unknown,
-                "jobs wait that this version cannot do; a newer worker must"
-            ),
-            Err(error) => tracing::debug!(%error, "unknown kinds are not looked for"),
-        }
-        tokio::time::sleep(MEASURE_EVERY).await;
     }
 }
 

@@ -50,7 +50,10 @@ async fn take_twilio_status(
         .map_err(|_| Problem::parameter("body", "encoding", "must be UTF-8"))?;
     let mut fields = extract::parse_pairs(text)?;
     let path = uri.path_and_query().map_or("", |path| path.as_str());
-    let address = format!("{}{path}", app.settings.public_base_url);
+    let settings = &app.settings;
+    let base = &settings.delivery.twilio_callback_base_url;
+    let base = base.as_ref().unwrap_or(&settings.public_base_url);
+    let address = format!("{}{path}", base.trim_end_matches('/'));
     if !is_signed(&app, &headers, &address, &mut fields) {
         return Err(Problem::Forbidden(
             "X-Twilio-Signature does not fit this address and body".into(),

@@ -38,6 +38,7 @@ pub use engine::Locked;
 pub use matching::Facts;
 pub use perform::run_subtask;
 pub use planner::{Kind as PlannerKind, Planner};
+pub use queries::count_open;
 pub use settings::Orchestrations;
 
 pub fn routes() -> OpenApiRouter<App> {

@@ -286,3 +286,25 @@ pub async fn booked(
     .fetch_one(db)
     .await
 }
+
+/// Runs of all organizations in one status.
+pub struct OpenRuns {
+    pub status: String,
+    pub count: i64,
+    /// Seconds since the one that has not changed for longest did.
+    pub oldest: f64,
+}
+
+/// A row for each status in which a run is under way, or waits for somebody.
+pub async fn count_open(db: &PgPool) -> sqlx::Result<Vec<OpenRuns>> {
+    sqlx::query_as!(
+        OpenRuns,
+        r#"SELECT s.status AS "status!", count(o.id) AS "count!",
+                  COALESCE(EXTRACT(EPOCH FROM clock_timestamp() - min(o.updated_at)), 0)::float8 AS "oldest!"
+           FROM UNNEST(ARRAY['QUEUED', 'RUNNING', 'WAITING', 'FAILED', 'CANCELLING', 'COMPENSATION_FAILED']) AS s (status)
+           LEFT JOIN orchestrations o ON o.status = s.status AND o.status NOT IN ('SUCCEEDED', 'CANCELLED')
+           GROUP BY s.status"#
+    )
+    .fetch_all(db)
+    .await
+}

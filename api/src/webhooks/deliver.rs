@@ -52,6 +52,17 @@ pub struct Outcome {
     pub reason: Option<&'static str>,
 }
 
+impl Outcome {
+    /// For the metrics.
+    fn as_str(&self) -> &'static str {
+        match self.status {
+            DeliveryStatus::Delivered => "delivered",
+            DeliveryStatus::Pending => "retry",
+            DeliveryStatus::Failed => "failed",
+        }
+    }
+}
+
 /// Delivers the message of this job, or says when to try again.
 pub async fn deliver(app: App, job: Job) -> Result<Done, Failure> {
     let due = queries::due(&app.db, job.organization_id, job.id).await?;
@@ -68,6 +79,8 @@ pub async fn deliver(app: App, job: Job) -> Result<Done, Failure> {
         .and_then(|made| WAITS.get(made).copied());
     let outcome = outcome(&answer, wait.is_some());
     let done = end(&app, &job, &outcome).await?;
+    let attempts = &app.metrics.jobs.webhooks;
+    attempts.with_label_values(&[outcome.as_str()]).inc();
     if let Some(reason) = reason_to_disable(&outcome, &due, app.now()) {
         disable(&app, job.organization_id, due.endpoint_id, reason).await?;
     }

@@ -15,6 +15,7 @@ mod secret;
 
 pub use deliver::deliver;
 pub use deliveries::queries::forget as forget_deliveries;
+pub use queries::count_disabled;
 pub use rotate::seal_anew;
 
 /// What a test sends.

@@ -187,3 +187,12 @@ pub async fn delete(db: &mut PgConnection, organization_id: Uuid, id: Uuid) -> s
     .await?;
     Ok(())
 }
+
+/// Endpoints of all organizations that we have disabled.
+pub async fn count_disabled(db: &PgPool) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM webhook_endpoints WHERE disabled_reason IS NOT NULL"#
+    )
+    .fetch_one(db)
+    .await
+}

@@ -1,7 +1,10 @@
 //! The queue and its workers, with jobs that leave a trace in a table.
 
 use std::{
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -27,6 +30,7 @@ const TEST_HANDLERS: &[Handler] = &[
     }),
     handler("test.panic", |_, _| Box::pin(async { panic!("a defect") })),
     handler("test.away", |_, _| Box::pin(async { away() })),
+    handler("test.busy", |app, job| Box::pin(busy(app, job))),
     handler("test.block", |app, job| Box::pin(block(app, job))),
     handler("test.hang", |_, _| Box::pin(hang())),
 ];
@@ -70,6 +74,27 @@ async fn note(app: App, job: Job) -> Result<Done, Failure> {
     let done = job.settle(&mut work).await?;
     work.commit_silently().await?;
     Ok(done)
+}
+
+/// A provider that takes ten calls a second, and asks whoever comes too often to wait for one.
+async fn busy(app: App, job: Job) -> Result<Done, Failure> {
+    static TAKEN: Mutex<Vec<Instant>> = Mutex::new(Vec::new());
+    let is_taken = {
+        let mut taken = TAKEN.lock().unwrap();
+        taken.retain(|at| at.elapsed() < Duration::from_secs(1));
+        let is_taken = taken.len() < 10;
+        if is_taken {
+            taken.push(Instant::now());
+        }
+        is_taken
+    };
+    if is_taken {
+        return note(app, job).await;
+    }
+    Err(Failure::Away {
+        error: "too many calls".into(),
+        after: Some(Duration::from_secs(1)),
+    })
 }
 
 /// The first attempt stops its whole thread for longer than the lease.
@@ -304,6 +329,81 @@ async fn a_provider_that_is_away_parks_its_jobs_and_burns_no_attempt(pool: PgPoo
         .await
         .unwrap();
     assert_eq!(pauses, 1);
+    stop.cancel();
+    running.await.unwrap();
+}
+
+#[sqlx::test]
+async fn a_provider_that_is_asked_too_often_is_asked_as_often_as_it_takes(pool: PgPool) {
+    let app = app_with_traces(&pool).await;
+    for _ in 0..40 {
+        enqueue(
+            &app,
+            app.organization_id,
+            job("test.busy", "x").lane("slack"),
+        )
+        .await;
+    }
+    let (stop, running) = start(&app, TEST_HANDLERS, Options::default());
+    // Pauses that grow, as for one that is away, would be 35 s together: too long.
+    until("all of them", async || traces(&pool).await.len() == 40).await;
+    let pauses: i32 = sqlx::query_scalar("SELECT pauses FROM job_lanes WHERE lane = 'slack'")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    assert_eq!(pauses, 0);
+    stop.cancel();
+    running.await.unwrap();
+}
+
+#[sqlx::test]
+async fn a_worker_counts_what_waits_for_people(pool: PgPool) {
+    let app = TestApp::new(pool.clone()).await;
+    for (id, status) in [
+        (1, "WAITING"),
+        (2, "WAITING"),
+        (3, "SUCCEEDED"),
+        (4, "FAILED"),
+    ] {
+        sqlx::query(
+            "INSERT INTO orchestrations (organization_id, id, is_booking_run, playbook, definition, description, facts, notes, priority, status,
+                                         estimated_duration_minutes, estimated_tokens, created_at, updated_at)
+             VALUES ($1, $2, false, 'offsite', '{}', 'x', '{}', '{}', 'NORMAL', $3, 1, 1, now(), now() - $4 * interval '1 hour')",
+        )
+        .bind(app.organization_id)
+        .bind(Uuid::from_u128(id))
+        .bind(status)
+        .bind(i32::try_from(id).unwrap())
+        .execute(&pool)
+        .await
+        .unwrap();
+    }
+    sqlx::query(
+        "INSERT INTO webhook_endpoints (organization_id, id, url, event_types, enabled, disabled_reason, secret, created_at, updated_at)
+         VALUES ($1, $2, 'https://x.example', '{*}', false, 'GONE', 'x', now(), now()), ($1, $3, 'https://y.example', '{*}', false, NULL, 'x', now(), now())",
+    )
+    .bind(app.organization_id)
+    .bind(Uuid::from_u128(1))
+    .bind(Uuid::from_u128(2))
+    .execute(&pool)
+    .await
+    .unwrap();
+    let (stop, running) = start(&app, TEST_HANDLERS, Options::default());
+    let metrics = &app.app.metrics.jobs;
+    let runs = |status| metrics.runs.with_label_values(&[status]).get();
+    let longest = || metrics.longest_waiting_run.get();
+    until("counted", async || runs("failed") == 1 && longest() > 0.0).await;
+    assert_eq!(
+        (
+            runs("waiting"),
+            runs("running"),
+            runs("compensation_failed")
+        ),
+        (2, 0, 0)
+    );
+    assert!((7_200.0..7_260.0).contains(&longest()), "{}", longest());
+    // Not the one that its owner has switched off.
+    assert_eq!(metrics.disabled_endpoints.get(), 1);
     stop.cancel();
     running.await.unwrap();
 }

@@ -429,10 +429,15 @@ async fn a_template_is_checked_tried_and_kept_while_it_is_needed(pool: PgPool) {
 
 /// A callback as Twilio signs it.
 async fn call_back(app: &TestApp, fields: &[(&str, &str)], token: &str) -> Answer {
+    call_back_at("https://events.example", app, fields, token).await
+}
+
+async fn call_back_at(base: &str, app: &TestApp, fields: &[(&str, &str)], token: &str) -> Answer {
     let mut sorted = fields.to_vec();
     sorted.sort_unstable();
     let mut mac = Hmac::<Sha1>::new_from_slice(token.as_bytes()).unwrap();
-    mac.update(b"https://events.example/webhooks/twilio/status");
+    mac.update(base.as_bytes());
+    mac.update(b"/webhooks/twilio/status");
     for (name, value) in sorted {
         mac.update(name.as_bytes());
         mac.update(value.as_bytes());
@@ -502,6 +507,20 @@ async fn any_order_of_callbacks_has_one_end_and_strangers_have_no_say(pool: PgPo
             .unwrap();
     assert_eq!(audited, 4);
     drop(working);
+}
+
+#[sqlx::test]
+async fn callbacks_are_signed_with_the_address_that_twilio_was_told(pool: PgPool) {
+    let (app, _sandbox) = TestApp::with_providers_and(pool, |settings| {
+        settings.delivery.twilio_callback_tokens = vec![CALLBACK_TOKEN.into()];
+        settings.delivery.twilio_callback_base_url = Some("http://api:8000".into());
+    })
+    .await;
+    let unknown = [("MessageSid", "SM404"), ("MessageStatus", "sent")];
+    let inside = call_back_at("http://api:8000", &app, &unknown, CALLBACK_TOKEN).await;
+    assert_eq!(inside.status, 404, "signed, but of no message of ours");
+    let outside = call_back(&app, &unknown, CALLBACK_TOKEN).await;
+    outside.expect_problem(403, "forbidden");
 }
 
 #[sqlx::test]

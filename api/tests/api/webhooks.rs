@@ -328,6 +328,11 @@ async fn a_message_is_tried_ten_times_over_three_days_and_then_given_up(pool: Pg
     assert_eq!(whole["attempt_log"].as_array().unwrap().len(), 11);
     let last = receiver.messages().pop().unwrap();
     assert_eq!(last.header("webhook-id"), whole["id"].as_str().unwrap());
+    let counted = ["retry", "failed", "delivered"].map(|outcome| {
+        let attempts = &app.app.metrics.jobs.webhooks;
+        attempts.with_label_values(&[outcome]).get()
+    });
+    assert_eq!(counted, [9, 1, 1]);
     assert_eq!(
         app.owner.get("/v1/dead-letters").await.expect(200)["items"],
         json!([])

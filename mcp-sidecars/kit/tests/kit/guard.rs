@@ -137,6 +137,31 @@ async fn more_calls_than_allowed_are_refused_with_the_time_to_wait() {
 }
 
 #[tokio::test]
+async fn who_waits_as_told_gets_the_whole_rate() {
+    let app = app(&["--rate-limit=600"]);
+    let until_refused = async || {
+        for taken in 0..10_000 {
+            let answer = post(&app, "read_note", "").await;
+            if answer.status == 429 {
+                return (taken, answer.headers["retry-after"].clone());
+            }
+        }
+        panic!("never refused")
+    };
+    let begun = Instant::now();
+    let (burst, wait) = until_refused().await;
+    // A minute's worth at once, and what a slow machine was given meanwhile.
+    assert!(
+        (600..=600 + 10 * (begun.elapsed().as_secs() + 1)).contains(&burst),
+        "{burst}"
+    );
+    assert_eq!(wait, "1");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let (taken, _) = until_refused().await;
+    assert!((9..=30).contains(&taken), "{taken}");
+}
+
+#[tokio::test]
 async fn more_calls_at_once_than_places_are_refused_quickly() {
     let app = app(&["--max-in-flight=2"]);
     let calls = (0..6).map(|_| post(&app, "sleep", r#"{"milliseconds":200}"#));

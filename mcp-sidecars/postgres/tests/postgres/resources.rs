@@ -23,12 +23,14 @@ async fn tables_are_listed_and_described(pool: PgPool) {
         "event_budgets",
         "events",
         "messages",
+        "orchestrations",
         "payment_requests",
         "payments",
         "plan_options",
         "plans",
         "tasks",
         "venues",
+        "webhook_deliveries",
     ];
     assert_eq!(names, expected);
     for name in expected {

@@ -142,7 +142,7 @@ async fn the_role_alone_sees_no_row_until_an_organization_is_set(pool: PgPool) {
     .fetch_all(&pool)
     .await
     .unwrap();
-    assert_eq!(views.len(), 11);
+    assert_eq!(views.len(), 13);
     for view in &views {
         for (organization, sees) in [("", false), (MEMBER, false), (ACME, true)] {
             let mut tx = role.begin().await.unwrap();

@@ -102,4 +102,25 @@ FROM organizations o, (VALUES
     ('00000000-0000-7000-8000-000000000751', 'SMS', 'DELIVERED', '2026-09-01Z'::timestamptz),
     ('00000000-0000-7000-8000-000000000752', 'SLACK', 'FAILED', NULL)
 ) m (id, channel, status, sent_at);
+INSERT INTO audit_entries (organization_id, id, occurred_at, actor_kind, action, subject_type, subject_id, request_id)
+SELECT id, '00000000-0000-7000-8000-000000000771', '2026-09-01Z', 'SYSTEM', 'quagga', 'quagga', '00000000-0000-7000-8000-000000000301', 'quagga'
+FROM organizations;
+INSERT INTO webhook_endpoints (organization_id, id, url, description, event_types, secret, created_at, updated_at)
+SELECT o.id, e.id::uuid, 'https://quagga.example', 'quagga', ARRAY['quagga'], 'quagga', '2026-09-01Z', '2026-09-01Z'
+FROM organizations o, (VALUES ('00000000-0000-7000-8000-000000000781'), ('00000000-0000-7000-8000-000000000782')) e (id);
+INSERT INTO webhook_deliveries (organization_id, id, endpoint_id, entry_id, event_type, status, attempts, last_status_code, last_reason, created_at, ended_at)
+SELECT o.id, d.id::uuid, d.endpoint::uuid, '00000000-0000-7000-8000-000000000771', CASE o.name WHEN 'Acme' THEN 'event.published' ELSE 'zebra' END,
+    d.status, d.attempts, d.code, d.reason, '2026-09-01Z', '2026-09-02Z'
+FROM organizations o, (VALUES
+    ('00000000-0000-7000-8000-000000000791', '00000000-0000-7000-8000-000000000781', 'DELIVERED', 2, 204, NULL),
+    ('00000000-0000-7000-8000-000000000792', '00000000-0000-7000-8000-000000000782', 'FAILED', 10, 500, 'STATUS')
+) d (id, endpoint, status, attempts, code, reason);
+INSERT INTO orchestrations (organization_id, id, event_id, is_booking_run, playbook, definition, description, facts, notes, priority,
+    status, estimated_duration_minutes, estimated_tokens, created_at, updated_at, started_at)
+SELECT o.id, r.id::uuid, '00000000-0000-7000-8000-000000000301', r.is_booking_run, CASE o.name WHEN 'Acme' THEN r.playbook ELSE 'zebra' END,
+    '{"quagga": "zebra"}', 'quagga', '{"city": "quagga"}', ARRAY['quagga'], 'NORMAL', r.status, 30, 900, '2026-09-01Z', '2026-09-01Z', '2026-09-01Z'
+FROM organizations o, (VALUES
+    ('00000000-0000-7000-8000-0000000007a1', true, 'booking', 'SUCCEEDED'),
+    ('00000000-0000-7000-8000-0000000007a2', false, 'offsite', 'WAITING')
+) r (id, is_booking_run, playbook, status);
 ANALYZE;
