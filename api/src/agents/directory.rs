@@ -60,12 +60,12 @@ pub const BUILT_IN: &[BuiltIn] = &[
     BuiltIn {
         agent_type: "messages",
         description: "Posts in Slack and sends text messages; what is about the event stands in its ledger.",
-        families: &["messages", "slack", "twilio"],
+        families: &["messages", "slack"],
     },
     BuiltIn {
         agent_type: "payments",
-        description: "Asks for the event's deposit, and for other money, by Stripe.",
-        families: &["payments", "stripe"],
+        description: "Asks for the event's deposit by Stripe.",
+        families: &["payments"],
     },
     BuiltIn {
         agent_type: "people",

@@ -12,6 +12,7 @@ use crate::{
     access::{Access, ReadEvents, WriteEvents},
     calendar, catalogue, civil,
     extract::{IfMatch, Json, MergePatch, Path},
+    messages,
     money::Money,
     page::{List, Page},
     plans::brief::EventType,
@@ -262,6 +263,9 @@ async fn update_event(
     work.commit(Answer::ok(event.version, &event)?).await
 }
 
+/// Why a message about the event does not go out.
+const WAS_MOVED: &str = "the event was moved before it was sent";
+
 /// Changes an event in a change. The caller has locked it.
 pub async fn change(
     work: &mut Work,
@@ -293,6 +297,9 @@ pub async fn change(
     )
     .await?;
     tasks::follow(work, organization_id, current, &event).await?;
+    if moved {
+        messages::withdraw(work, organization_id, current.id, WAS_MOVED).await?;
+    }
     if calendar::shows_change(current, &event) {
         calendar::follow(work, organization_id, current.id).await?;
     }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use validator::{Validate, ValidationError};
 
 use super::{
-    Event, EventStatus, Fold, NewEvent, READ_ONLY, WallTime,
+    Event, EventStatus, Fold, NewEvent, READ_ONLY, WAS_MOVED, WallTime,
     notices::{self, MoveNotice, Notify},
     over, queries, wall_time,
 };
@@ -20,6 +20,7 @@ use crate::{
     calendar::{self, FollowingEntry},
     catalogue, civil,
     extract::{IfMatch, Json, MergePatch, Path, Query, ValidateOnly},
+    messages,
     problem::{Problem, kinds},
     reminders::{self, MovedReminder},
     state::{App, sha256},
@@ -168,6 +169,9 @@ pub async fn reschedule(
         Some(&event),
     )
     .await?;
+    if event.starts_at != current.starts_at || event.ends_at != current.ends_at {
+        messages::withdraw(work, organization_id, event.id, WAS_MOVED).await?;
+    }
     let notices = notices::queue(work, organization_id, &event, to.notify.as_deref()).await?;
     let blockers = blockers(&bookings, to.drop_conflicting);
     let seen = (&*bookings, &*tasks, calendar.as_ref(), &*notices);

@@ -11,7 +11,7 @@ use crate::{
     bookings::{self, CancelledBooking},
     calendar,
     extract::{Path, Query, ValidateOnly},
-    orchestrations,
+    messages, orchestrations,
     problem::{Problem, kinds},
     state::App,
     tasks,
@@ -98,6 +98,8 @@ pub async fn cancel_event(
     let bookings = bookings::cancel_all(&mut work, organization_id, &current).await?;
     let event = set(&mut work, organization_id, &current, EventStatus::Cancelled).await?;
     tasks::cancel_open(&mut work, organization_id, id).await?;
+    let why = "the event was cancelled before it was sent";
+    messages::withdraw(&mut work, organization_id, id, why).await?;
     calendar::follow(&mut work, organization_id, id).await?;
     orchestrations::booking::cancel_all(&mut work, event.id).await?;
     work.commit(Answer::ok(

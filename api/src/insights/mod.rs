@@ -131,7 +131,7 @@ async fn ask(
     match postgres.query(&access, sql, params, question.limit).await {
         Ok(result) => Ok(result),
         Err(SidecarError::Refused(refusal)) => Err(in_our_words(refusal).at("/sql")),
-        Err(SidecarError::Problem(problem) | SidecarError::Unknown(problem)) => Err(*problem),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -275,7 +275,8 @@ fn expired(provider: Provider) -> SidecarError {
 fn away(provider: Provider, why: &str, retry_after: Option<u64>) -> SidecarError {
     let detail = format!("{provider}: {why}");
     let retry_after = retry_after.or(Some(5));
-    Problem::Sidecar(&kinds::SIDECAR_UNAVAILABLE, detail, retry_after).into()
+    let problem = Problem::Sidecar(&kinds::SIDECAR_UNAVAILABLE, detail, retry_after);
+    SidecarError::Own(Box::new(problem))
 }
 
 fn problem(error: anyhow::Error) -> SidecarError {

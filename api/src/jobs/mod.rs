@@ -137,8 +137,8 @@ impl From<SidecarError> for Failure {
     fn from(error: SidecarError) -> Self {
         match error {
             SidecarError::Refused(refusal) => Self::Fatal(refusal.message),
-            // Only this job has something to find out.
-            SidecarError::Unknown(problem) => match *problem {
+            // Only this job has something to find out, or only this organization trouble.
+            SidecarError::Unknown(problem) | SidecarError::Own(problem) => match *problem {
                 Problem::Sidecar(_, error, after) => Self::Retry {
                     error,
                     after: after.map(Duration::from_secs),

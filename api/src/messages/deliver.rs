@@ -117,7 +117,8 @@ async fn attempt(app: &App, errand: Errand, message: &Message) -> Result<Sent, S
         .await
         .map_err(kept)?;
     let ended = call(app, errand, message).await;
-    if matches!(ended, Err(SidecarError::Problem(_))) && message.first_attempt_at.is_none() {
+    let is_undone = matches!(ended, Err(SidecarError::Problem(_) | SidecarError::Own(_)));
+    if is_undone && message.first_attempt_at.is_none() {
         queries::attempt_undone(&app.db, organization_id, id)
             .await
             .map_err(kept)?;

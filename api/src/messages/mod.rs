@@ -33,7 +33,7 @@ mod templates;
 pub use deliver::{ATTEMPTS, deliver};
 pub use fare::check;
 pub use placeholders::known_placeholders;
-pub use queue::{Notice, queue, words_of};
+pub use queue::{Notice, queue, withdraw, words_of};
 pub use recipients::Recipients;
 pub use templates::usable as usable_template;
 

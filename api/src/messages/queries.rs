@@ -331,6 +331,27 @@ pub async fn take_unsettled(
     .await
 }
 
+/// Messages about an event of which no attempt was made yet.
+pub async fn waiting(
+    db: &mut PgConnection,
+    organization_id: Uuid,
+    event_id: Uuid,
+) -> sqlx::Result<Vec<Message>> {
+    sqlx::query_as!(
+        Message,
+        r#"SELECT id, event_id, channel AS "channel: Channel", recipient, text, template_id, template_version, reminder_id,
+                  status AS "status: MessageStatus", failure, provider_id, place, sent_at, retracted_at, version, created_at,
+                  updated_at, round, first_attempt_at, expires_at
+           FROM messages
+           WHERE organization_id = $1 AND event_id = $2 AND status = 'QUEUED' AND first_attempt_at IS NULL
+           ORDER BY id FOR UPDATE"#,
+        organization_id,
+        event_id
+    )
+    .fetch_all(db)
+    .await
+}
+
 /// How things stand with the event that a message is about.
 pub struct Standing {
     pub status: EventStatus,

@@ -30,6 +30,19 @@ pub struct Send {
     pub message_id: Uuid,
 }
 
+/// Takes back what still waits to be sent about an event, because it is no longer so.
+pub async fn withdraw(
+    work: &mut Work,
+    organization_id: Uuid,
+    event_id: Uuid,
+    why: &str,
+) -> Result<(), Problem> {
+    for message in queries::waiting(work, organization_id, event_id).await? {
+        skip(work, organization_id, &message, why).await?;
+    }
+    Ok(())
+}
+
 /// A text with its placeholders filled in. 422 on `/text` where nothing is left of it, or it is longer than the channel
 /// takes.
 pub async fn words_of(

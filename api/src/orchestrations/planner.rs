@@ -173,7 +173,10 @@ fn understood(text: &str, directory: &Directory, has_event: bool) -> Result<Defi
     }
     for step in &mut definition.steps {
         let is_harmless = tools::find(&step.tool).is_some_and(|tool| tool.is_read_only);
-        if !is_harmless && step.approval.is_none() {
+        if is_harmless {
+            // There is nothing to undo, and nobody approves of what would be done instead.
+            step.compensate = None;
+        } else if step.approval.is_none() {
             step.approval = Some(Approval {
                 role: Role::Planner,
             });

@@ -16,6 +16,8 @@ pub enum SidecarError {
     Problem(Box<Problem>),
     /// The same, but it may have been done: the same call with its key finds out.
     Unknown(Box<Problem>),
+    /// Nothing was done because of the organization's own account: it says nothing about calls for others.
+    Own(Box<Problem>),
 }
 
 /// A tool's words about its arguments.
@@ -124,7 +126,9 @@ impl From<SidecarError> for Problem {
     fn from(error: SidecarError) -> Self {
         match error {
             SidecarError::Refused(refusal) => refusal.at(""),
-            SidecarError::Problem(problem) | SidecarError::Unknown(problem) => *problem,
+            SidecarError::Problem(problem)
+            | SidecarError::Unknown(problem)
+            | SidecarError::Own(problem) => *problem,
         }
     }
 }

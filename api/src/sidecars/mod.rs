@@ -154,6 +154,11 @@ impl Sidecar {
         self.client().map(|_| ())
     }
 
+    /// Whether an errand acts with an account that its organization has connected, not with one that others share.
+    pub async fn has_own_account(&self, errand: &Errand) -> Result<bool, SidecarError> {
+        Ok(self.account(errand).await?.is_some())
+    }
+
     /// Calls a tool that changes something, once for the errand's key.
     pub async fn run<T: DeserializeOwned>(
         &self,
@@ -207,16 +212,24 @@ impl Sidecar {
         arguments: &impl Serialize,
     ) -> Result<Result<Request, mcp_kit::ToolError>, SidecarError> {
         let mut request = errand.request(tool, arguments);
-        let connected = self.accounts.as_ref().filter(|_| errand.account.is_none());
-        if let (Ok(request), Some((accounts, provider)), true) =
-            (&mut request, connected, self.is_set())
-        {
-            let request_id = errand.request_id.as_deref().unwrap_or_default();
-            let (organization_id, deadline) = (errand.organization_id, errand.deadline);
-            let account = accounts.account(organization_id, *provider, request_id, deadline);
-            request.account = account.await?;
+        if let Ok(request) = &mut request {
+            request.account = self.account(errand).await?;
         }
         Ok(request)
+    }
+
+    async fn account(&self, errand: &Errand) -> Result<Option<Account>, SidecarError> {
+        if errand.account.is_some() {
+            return Ok(errand.account.clone());
+        }
+        let Some((accounts, provider)) = self.accounts.as_ref().filter(|_| self.is_set()) else {
+            return Ok(None);
+        };
+        let request_id = errand.request_id.as_deref().unwrap_or_default();
+        let (organization_id, deadline) = (errand.organization_id, errand.deadline);
+        accounts
+            .account(organization_id, *provider, request_id, deadline)
+            .await
     }
 
     async fn send<T: DeserializeOwned>(
@@ -225,11 +238,18 @@ impl Sidecar {
         request_id: &str,
     ) -> Result<T, SidecarError> {
         let client = self.client()?;
-        let answer = match request {
-            Ok(request) => client.call_as(&request).await,
-            Err(error) => Err(error),
+        let (answer, is_own) = match request {
+            Ok(request) => (client.call_as(&request).await, request.account.is_some()),
+            Err(error) => (Err(error), false),
         };
-        answer.map_err(|error| SidecarError::of(error, self.name, request_id))
+        answer.map_err(|error| {
+            // Others are not asked less because this account was asked too often.
+            let is_own = is_own && error.code == mcp_kit::Code::RateLimited;
+            match SidecarError::of(error, self.name, request_id) {
+                SidecarError::Problem(problem) if is_own => SidecarError::Own(problem),
+                error => error,
+            }
+        })
     }
 
     fn client(&self) -> Result<&Client, SidecarError> {

@@ -205,6 +205,34 @@ async fn one_message_comes_of_bad_days(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn what_waits_is_not_sent_once_its_event_is_moved_or_cancelled(pool: PgPool) {
+    let (app, sandbox) = TestApp::with_providers(pool).await;
+    let [moved, cancelled] = [with_contact(&app).await, with_contact(&app).await];
+    let text = json!({ "channel": "SMS", "text": "Come at {{event.time}}." });
+    let waiting = [
+        one(&say(&app, moved, &text).await),
+        one(&say(&app, cancelled, &text).await),
+    ];
+    let move_to = json!({ "local_start": "2027-06-13T12:00:00" });
+    let path = format!("/v1/events/{moved}");
+    app.planner.patch(&path, "*", &move_to).await.expect(200);
+    let cancel = format!("/v1/events/{cancelled}/cancel");
+    let answer = app.planner.post_once("off", &cancel, &json!({})).await;
+    answer.expect(200);
+    let _working = work(&app);
+    for message in &waiting {
+        let message = once(&app, message, "SKIPPED").await;
+        assert!(
+            message["failure"]
+                .as_str()
+                .unwrap()
+                .starts_with("the event was")
+        );
+    }
+    assert_eq!(texts(&sandbox).await, 0);
+}
+
+#[sqlx::test]
 async fn who_has_opted_out_is_asked_once_and_never_again(pool: PgPool) {
     let (app, sandbox) = TestApp::with_providers(pool).await;
     let _working = work(&app);

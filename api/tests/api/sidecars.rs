@@ -90,7 +90,7 @@ async fn ask(app: &TestApp, sidecars: Sidecars, sql: &'static str, left: Duratio
         let asked = postgres.query(&access, sql, &[json!(1)], 5).await;
         asked.map(Json).map_err(|error| match error {
             SidecarError::Refused(refusal) => refusal.at("/sql"),
-            SidecarError::Problem(problem) | SidecarError::Unknown(problem) => *problem,
+            error => error.into(),
         })
     };
     let arrival = Arrival {
