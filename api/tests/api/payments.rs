@@ -82,7 +82,11 @@ impl Shop {
     }
 
     async fn booking(&self) -> Value {
-        let path = format!("/v1/bookings/{}", self.booking_id);
+        self.booking_of(self.booking_id).await
+    }
+
+    async fn booking_of(&self, id: Uuid) -> Value {
+        let path = format!("/v1/bookings/{id}");
         self.app.viewer.get(&path).await.expect(200)
     }
 
@@ -595,7 +599,17 @@ async fn the_share_of_a_booking_that_was_cancelled_goes_back(pool: PgPool) {
         (&part["refusal"], &part["refunded"]),
         (&json!("BOOKING_CANCELLED"), &eur(12_000))
     );
-    assert_eq!(shop.booking().await["status"], "CONFIRMED");
+    // It is taken from that booking, not from the one that is kept: nobody is asked for it twice.
+    let room = shop.booking().await;
+    assert_eq!(
+        (&room["status"], &room["paid"]),
+        (&json!("CONFIRMED"), &eur(28_000))
+    );
+    assert_eq!(shop.booking_of(meal).await["paid"], eur(0));
+    let path = format!("/v1/events/{}/payments?validate_only=true", shop.event_id);
+    let balance = json!({"kind": "BALANCE"});
+    let asked = shop.app.planner.post_once("rest", &path, &balance).await;
+    assert_eq!(asked.expect(200)["amount"], eur(112_000));
 }
 
 #[sqlx::test]
