@@ -492,6 +492,28 @@ async fn a_hold_that_ended_while_it_was_paid_is_taken_back_if_it_is_free(pool: P
 }
 
 #[sqlx::test]
+async fn a_hold_that_ended_is_not_taken_back_at_a_time_that_the_event_has_left(pool: PgPool) {
+    let shop = Shop::new(pool.clone()).await;
+    let payment = shop.ask(&json!({"kind": "DEPOSIT"})).await;
+    shop.stripe.hold_back();
+    press(&payment, "pay").await;
+    expire_holds(&pool, &shop.app).await;
+    let path = format!("/v1/events/{}/reschedule", shop.event_id);
+    let to = json!({"local_start": "2027-06-20T18:00:00"});
+    let headers = [("idempotency-key", "move"), ("if-match", "*")];
+    let moved = shop.app.planner.post_with(&path, &to, &headers).await;
+    moved.expect(200);
+    shop.stripe.let_go().await;
+    let back = shop.until_status(&payment, "REFUNDED").await;
+    assert_eq!(back["refusal"], "HOLD_LOST");
+    let booking = shop.booking().await;
+    assert_eq!(
+        (&booking["status"], &booking["paid"]),
+        (&json!("CANCELLED"), &eur(0))
+    );
+}
+
+#[sqlx::test]
 async fn a_place_that_another_buyer_took_is_paid_back_in_full_and_told(pool: PgPool) {
     let shop = Shop::new(pool.clone()).await;
     let kitchen_id = create(&shop.app.planner, "/v1/caterers", &caterer("Shop")).await;
