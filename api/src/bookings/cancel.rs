@@ -148,7 +148,20 @@ pub(super) async fn release_expired_in(
     for id in &expired {
         let booking = queries::get_in(work, organization_id, *id).await?;
         record(work, "booking.expired", None, &booking).await?;
-        orchestrations::booking::cancel_if_unbooked(work, booking.event_id).await?;
+        undo_if_lost(work, organization_id, booking.event_id).await?;
     }
     Ok(expired.len() as u64)
+}
+
+/// Undoes the booking run of an event whose holds have all ended; not while somebody is paying, whose money may take them
+/// back: then the end of that payment calls this once more.
+pub async fn undo_if_lost(
+    work: &mut Work,
+    organization_id: Uuid,
+    event_id: Uuid,
+) -> Result<(), Problem> {
+    if queries::is_being_paid(work, organization_id, event_id).await? {
+        return Ok(());
+    }
+    orchestrations::booking::cancel_if_unbooked(work, event_id).await
 }

@@ -33,7 +33,7 @@ mod moving;
 mod payments;
 pub mod queries;
 mod secure;
-pub use cancel::{CancelledBooking, cancel_all, release_expired};
+pub use cancel::{CancelledBooking, cancel_all, release_expired, undo_if_lost};
 pub use hold::{Claim, Conflict, Place, hold, taken};
 pub use moving::{MoveOutcome, MovedBooking, Moving, move_all};
 pub use payments::{NewBookingPayment, PaymentKind, PaymentMethod, enter};

@@ -12,7 +12,7 @@ use super::{
 use crate::{catalogue::CancellationTerm, money::Money, plans::option::PriceLine};
 
 mod expiry;
-pub use expiry::{expire, organizations_with_expired_holds};
+pub use expiry::{expire, is_being_paid, organizations_with_expired_holds};
 
 /// Makes the writers of an organization's bookings queue, and gives the version that they write.
 /// Everything that changes a booking takes this first: so no two of them can deadlock, what is

@@ -6,8 +6,10 @@ use uuid::Uuid;
 
 use super::{Booking, BookingStatus, CancellationReason, Claim, Place, hold, queries, record};
 use crate::{
+    calendar,
     events::{Event, EventStatus},
     money::Money,
+    orchestrations,
     problem::Problem,
     work::Work,
 };
@@ -82,6 +84,12 @@ pub async fn secure(
     for before in &confirmed {
         let booking = queries::get_in(work, organization_id, before.id).await?;
         record(work, "booking.confirmed", Some(before), &booking).await?;
+    }
+    let is_revived = |before: &Booking| before.status == BookingStatus::Cancelled;
+    if confirmed.iter().any(is_revived) {
+        // What ended with the hold begins again.
+        calendar::follow(work, organization_id, event.id).await?;
+        orchestrations::booking::start(work, event).await?;
     }
     Ok(Secured::Confirmed { cancelled })
 }

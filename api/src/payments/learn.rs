@@ -40,6 +40,9 @@ pub async fn learn(
     if before.paid == 0 && told.paid > 0 {
         arrive(work, organization_id, request).await?;
     }
+    if before.status() != told.status() {
+        bookings::undo_if_lost(work, organization_id, request.event_id).await?;
+    }
     Ok(())
 }
 

@@ -90,6 +90,18 @@ impl Shop {
         self.app.viewer.get(&path).await.expect(200)
     }
 
+    /// Whether the run of the event's booking stands: it has begun, and nobody undoes it.
+    async fn is_run(&self) -> bool {
+        sqlx::query_scalar(
+            "SELECT EXISTS (SELECT FROM orchestrations WHERE event_id = $1 AND is_booking_run
+                            AND status NOT IN ('CANCELLING', 'CANCELLED', 'COMPENSATION_FAILED'))",
+        )
+        .bind(self.event_id)
+        .fetch_one(&self.app.app.db)
+        .await
+        .unwrap()
+    }
+
     async fn post(&self, payment: &Value, verb: &str, body: &Value) -> crate::support::Answer {
         let path = format!("/v1/payments/{}/{verb}", payment["id"].as_str().unwrap());
         let key = format!("{verb}{}", payment["version"]);
@@ -514,6 +526,54 @@ async fn a_hold_that_ended_is_not_taken_back_at_a_time_that_the_event_has_left(p
 }
 
 #[sqlx::test]
+async fn the_run_of_a_hold_that_ended_waits_for_who_is_paying(pool: PgPool) {
+    let shop = Shop::new(pool.clone()).await;
+    let payment = shop.ask(&json!({"kind": "DEPOSIT"})).await;
+    expire_holds(&pool, &shop.app).await;
+    assert_eq!(shop.booking().await["status"], "CANCELLED");
+    assert!(shop.is_run().await, "money may still come");
+    shop.stripe.expire(&payment).await;
+    shop.until_status(&payment, "EXPIRED").await;
+    assert!(!shop.is_run().await, "none has come");
+}
+
+#[sqlx::test]
+async fn a_booking_that_is_taken_back_has_its_run_and_its_calendar_place(pool: PgPool) {
+    let shop = Shop::new(pool.clone()).await;
+    let calendar = format!("/v1/events/{}/calendar", shop.event_id);
+    let asked = shop.app.planner.post(&calendar, &Value::Null).await;
+    asked.expect(201);
+    let place_is = async |is_told: bool| {
+        let entry = shop.app.viewer.get(&calendar).await.expect(200);
+        let place = entry["shows"]["location"].as_str();
+        place.is_some_and(|place| place.is_empty() != is_told)
+    };
+    until("the place is told", async || place_is(true).await).await;
+    let payment = shop.ask(&json!({"kind": "DEPOSIT"})).await;
+    shop.stripe.hold_back();
+    press(&payment, "pay").await;
+    expire_holds(&pool, &shop.app).await;
+    until("the place is told no more", async || place_is(false).await).await;
+    // Somebody has given the run up meanwhile.
+    let run: Uuid = sqlx::query_scalar("SELECT id FROM orchestrations WHERE event_id = $1")
+        .bind(shop.event_id)
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    let path = format!("/v1/orchestrations/{run}/cancel");
+    shop.app
+        .planner
+        .post_once("run", &path, &Value::Null)
+        .await
+        .expect(200);
+    assert!(!shop.is_run().await);
+    shop.stripe.let_go().await;
+    shop.until_status(&payment, "SUCCEEDED").await;
+    assert!(shop.is_run().await);
+    until("the place is told again", async || place_is(true).await).await;
+}
+
+#[sqlx::test]
 async fn a_place_that_another_buyer_took_is_paid_back_in_full_and_told(pool: PgPool) {
     let shop = Shop::new(pool.clone()).await;
     let kitchen_id = create(&shop.app.planner, "/v1/caterers", &caterer("Shop")).await;
@@ -552,6 +612,7 @@ async fn a_place_that_another_buyer_took_is_paid_back_in_full_and_told(pool: PgP
         .await
         .expect(200);
     assert_eq!(taken["status"], "HELD");
+    assert!(!shop.is_run().await);
     let trail = shop.trail(&payment).await;
     assert!(
         trail.contains(&"payment.refused_hold_lost".to_owned()),

@@ -26,6 +26,22 @@ pub async fn expire(
     .await
 }
 
+/// Whether a payment of the event is under way.
+pub async fn is_being_paid(
+    db: &mut PgConnection,
+    organization_id: Uuid,
+    event_id: Uuid,
+) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM payment_requests WHERE organization_id = $1 AND event_id = $2
+                          AND status IN ('PENDING', 'PROCESSING')) AS "is_being_paid!""#,
+        organization_id,
+        event_id
+    )
+    .fetch_one(db)
+    .await
+}
+
 /// Across organizations: this only tells the sweeper where to look.
 pub async fn organizations_with_expired_holds(
     db: &PgPool,
