@@ -574,6 +574,40 @@ async fn a_booking_that_is_taken_back_has_its_run_and_its_calendar_place(pool: P
 }
 
 #[sqlx::test]
+async fn a_refund_that_failed_is_given_once_however_it_is_asked_for_again(pool: PgPool) {
+    let shop = Shop::new(pool.clone()).await;
+    let payment = shop.ask(&json!({"kind": "DEPOSIT"})).await;
+    press(&payment, "pay").await;
+    let paid = shop.until_status(&payment, "SUCCEEDED").await;
+    let refused = Fault::new(Provider::Stripe, Misbehaviour::Error { status: 400 });
+    shop.sandbox.misbehave(refused.on("POST", "/v1/refunds"));
+    let part = json!({"amount": eur(8_000)});
+    shop.post(&paid, "refund", &part).await.expect(200);
+    let dead = async || {
+        let letters = shop.app.owner.get("/v1/dead-letters").await.expect(200);
+        letters["items"][0].clone()
+    };
+    until("given up", async || dead().await["id"].is_string()).await;
+    shop.sandbox.world.faults.clear();
+    let failed = shop.payment(id(&payment["id"])).await;
+    shop.post(&failed, "refund", &part).await.expect(200);
+    let given_back = shop.until_status(&payment, "PARTIALLY_REFUNDED").await;
+    let path = format!("/v1/dead-letters/{}/replay", id(&dead().await["id"]));
+    shop.app.owner.post(&path, &Value::Null).await.expect(200);
+    until("given up again", async || {
+        let error = dead().await["error"].clone();
+        error
+            .as_str()
+            .is_some_and(|error| error.contains("/refund"))
+    })
+    .await;
+    let counts = providers::counts(&shop.sandbox).await;
+    assert_eq!(counts["stripe"]["refunds"], 1);
+    assert_eq!(shop.booking().await["paid"], eur(20_000));
+    assert_eq!(given_back["refunded"], eur(8_000));
+}
+
+#[sqlx::test]
 async fn a_place_that_another_buyer_took_is_paid_back_in_full_and_told(pool: PgPool) {
     let shop = Shop::new(pool.clone()).await;
     let kitchen_id = create(&shop.app.planner, "/v1/caterers", &caterer("Shop")).await;
@@ -820,6 +854,32 @@ async fn the_actions_are_done_once_for_their_key_and_undo_each_other(pool: PgPoo
     }
     let counts = providers::counts(&shop.sandbox).await;
     assert_eq!(counts["stripe"]["refunds"], 1);
+}
+
+#[sqlx::test]
+async fn an_action_whose_refund_failed_gives_back_when_it_is_tried_again(pool: PgPool) {
+    let shop = Shop::new(pool.clone()).await;
+    let payment = shop.ask(&json!({"kind": "DEPOSIT"})).await;
+    press(&payment, "pay").await;
+    shop.until_status(&payment, "SUCCEEDED").await;
+    let undo = async || {
+        let payment_id = id(&payment["id"]);
+        let input = CancelOrRefundInput { payment_id };
+        actions::cancel_or_refund(&shop.app.app, &shop.errand("undo"), shop.event_id, input).await
+    };
+    let refused = Fault::new(Provider::Stripe, Misbehaviour::Error { status: 400 });
+    shop.sandbox.misbehave(refused.on("POST", "/v1/refunds"));
+    undo().await.unwrap_err();
+    shop.sandbox.world.faults.clear();
+    for _ in 0..2 {
+        assert_eq!(json!(undo().await.unwrap().status), "REFUNDED");
+    }
+    let statuses: Vec<String> =
+        sqlx::query_scalar("SELECT status FROM payment_refunds ORDER BY id")
+            .fetch_all(&pool)
+            .await
+            .unwrap();
+    assert_eq!(statuses, ["FAILED", "SUCCEEDED"]);
 }
 
 /// Ends all holds, as if their time were over.
