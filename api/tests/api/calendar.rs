@@ -692,6 +692,28 @@ async fn an_entry_whose_job_has_no_attempt_left_is_told_and_followed(pool: PgPoo
 }
 
 #[sqlx::test]
+async fn what_may_stand_there_after_an_error_is_still_ours(pool: PgPool) {
+    let (app, sandbox) = TestApp::with_providers(pool).await;
+    let person = Person::new(&sandbox).await;
+    let (event_id, ours) = held(&app).await;
+    let refused = Fault::new(Provider::Google, Misbehaviour::Error { status: 400 });
+    sandbox.misbehave(refused.on("PATCH", "/calendar/"));
+    patch_event(&app, event_id, json!({"title": "Summer"})).await;
+    work(&app).await;
+    assert_eq!(entry(&app, event_id).await["status"], "FAILED");
+    sandbox.world.faults.clear();
+    // As if it had been written after all.
+    person.changes(&ours, json!({"summary": "Summer"})).await;
+    patch_event(&app, event_id, json!({"title": "Retreat"})).await;
+    work(&app).await;
+    let updated = entry(&app, event_id).await;
+    assert_eq!(
+        (&updated["status"], &updated["shows"]["title"]),
+        (&json!("UPDATED"), &json!("Retreat"))
+    );
+}
+
+#[sqlx::test]
 async fn an_event_that_keeps_changing_is_followed_for_as_long(pool: PgPool) {
     let (app, _sandbox) = TestApp::with_providers(pool.clone()).await;
     let event_id = create(&app.planner, "/v1/events", &event()).await;
