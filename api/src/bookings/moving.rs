@@ -14,6 +14,7 @@ use super::{
 use crate::{
     events::Event,
     money::{Money, divide_half_up},
+    orchestrations,
     plans::pricing,
     problem::{OnConstraint, Problem},
     work::Work,
@@ -102,6 +103,9 @@ pub async fn move_all(
             )
             .await?,
         );
+    }
+    if moved.iter().any(|booking| booking.released.is_some()) {
+        orchestrations::booking::cancel_if_unbooked(work, before.id).await?;
     }
     Ok(moved)
 }

@@ -6,8 +6,10 @@ use uuid::Uuid;
 
 use super::{Booking, BookingStatus, CancellationReason, Claim, Place, hold, queries, record};
 use crate::{
+    calendar,
     events::{Event, EventStatus},
     money::Money,
+    orchestrations,
     problem::Problem,
     work::Work,
 };
@@ -17,7 +19,7 @@ use crate::{
 pub enum Secured {
     /// All are confirmed, but for those that somebody has cancelled meanwhile.
     Confirmed { cancelled: Vec<Uuid> },
-    /// A hold ended and its place is somebody else's now: nothing was changed.
+    /// A hold ended, and its place is somebody else's now or its event at another time: nothing was changed.
     Lost,
 }
 
@@ -65,7 +67,8 @@ pub async fn secure(
                 queries::confirm(&mut attempt, organization_id, *id, now).await?;
             }
             (BookingStatus::Cancelled, Some(CancellationReason::Expired)) => {
-                if is_over || !take_back(&mut attempt, organization_id, &booking, now).await? {
+                let is_lost = is_over || !is_at_its_time(&booking, event);
+                if is_lost || !take_back(&mut attempt, organization_id, &booking, now).await? {
                     attempt.rollback().await?;
                     return Ok(Secured::Lost);
                 }
@@ -82,7 +85,19 @@ pub async fn secure(
         let booking = queries::get_in(work, organization_id, before.id).await?;
         record(work, "booking.confirmed", Some(before), &booking).await?;
     }
+    let is_revived = |before: &Booking| before.status == BookingStatus::Cancelled;
+    if confirmed.iter().any(is_revived) {
+        // What ended with the hold begins again.
+        calendar::follow(work, organization_id, event.id).await?;
+        orchestrations::booking::start(work, event).await?;
+    }
     Ok(Secured::Confirmed { cancelled })
+}
+
+/// Only live bookings move with their event.
+fn is_at_its_time(booking: &Booking, event: &Event) -> bool {
+    let of_booking = (booking.starts_at.to_jiff(), booking.ends_at.to_jiff());
+    of_booking == (event.starts_at.to_jiff(), event.ends_at.to_jiff())
 }
 
 /// Claims the place of an expired hold once more; false when it is taken or blocked.

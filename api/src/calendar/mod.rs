@@ -29,7 +29,7 @@ mod sync;
 pub use drift::Drift;
 pub use feed::{look_everywhere, read};
 pub use provider::Showing;
-pub use sync::sync;
+pub use sync::{ATTEMPTS, sync};
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()

@@ -177,7 +177,8 @@ pub async fn intend(
     Ok(())
 }
 
-/// Keeps what was found and done. Its meaning is kept only if nothing else has been asked for since `asked`.
+/// Keeps what was found and done. Its meaning is kept only if nothing else has been asked for since `asked`. What was about to be
+/// written stays known after an error: it may stand there.
 pub async fn record(
     db: &mut PgConnection,
     organization_id: Uuid,
@@ -188,7 +189,8 @@ pub async fn record(
 ) -> sqlx::Result<()> {
     sqlx::query!(
         "UPDATE calendar_entries
-         SET provider_event_id = $4, etag = $5, link = $6, written = $7, generation = $8, intended = NULL, synced_at = $12,
+         SET provider_event_id = $4, etag = $5, link = $6, written = $7, generation = $8, synced_at = $12,
+             intended = CASE WHEN $11::text IS NOT NULL THEN intended END,
              status = CASE asked WHEN $3 THEN $9 ELSE status END, drift = CASE asked WHEN $3 THEN $10 ELSE drift END,
              error = CASE asked WHEN $3 THEN $11 ELSE error END, overwrites = overwrites AND asked <> $3,
              updated_at = CASE WHEN $13 THEN $12 ELSE updated_at END, version = version + $13::boolean::integer

@@ -14,6 +14,8 @@ use crate::{
     work::Work,
 };
 
+/// Before an entry is given up.
+pub const ATTEMPTS: u32 = 10;
 /// For all calls of one round.
 const TIMEOUT: Duration = Duration::from_secs(25);
 /// Changes that come while it is written are followed at once, up to so many times.
@@ -60,15 +62,13 @@ pub async fn bring_up_to_date(
         let Some(seen) = queries::get(&app.db, organization_id, event_id).await? else {
             return Ok(None);
         };
-        let result = round(app, errand, &seen).await;
-        let recorded = match result {
+        let recorded = match round(app, errand, &seen).await {
             Ok(recorded) => recorded,
-            Err(Failure::Fatal(error)) => Recorded {
+            Err(failure) => Recorded {
                 status: CalendarStatus::Failed,
-                error: Some(error),
+                error: Some(last_word(failure, job)?),
                 ..Recorded::of(&seen)
             },
-            Err(failure) => return Err(failure),
         };
         let mut work = Work::system(app, organization_id).await?;
         let before = queries::lock(&mut work, organization_id, event_id).await?;
@@ -91,20 +91,46 @@ pub async fn bring_up_to_date(
             super::record(&mut work, action(after.status), Some(&before), &after).await?;
         }
         let is_last = after.asked == seen.asked;
-        if let (true, Some(job), None) = (is_last, job, &recorded.error) {
+        if let (true, Some(job)) = (is_last, job) {
+            // Also what was given up ends here, in the entry: a job that died later would swallow a change in between.
             job.settle(&mut work).await?;
         }
         work.commit_silently().await?;
         match (is_last, recorded.error) {
-            (true, None) => return Ok(Some(after)),
-            (true, Some(error)) => return Err(Failure::Fatal(error)),
+            (true, Some(error)) if job.is_none() => return Err(Failure::Fatal(error)),
+            (true, _) => return Ok(Some(after)),
             (false, _) => {}
         }
     }
-    Err(Failure::Retry {
-        error: "the event keeps changing".to_owned(),
-        after: None,
-    })
+    let Some(job) = job else {
+        return Err(Failure::Retry {
+            error: "the event keeps changing".to_owned(),
+            after: None,
+        });
+    };
+    go_on(app, job, event_id).await
+}
+
+/// What an entry that keeps changing is left to: a job with all its attempts.
+async fn go_on(app: &App, job: &Job, event_id: Uuid) -> Result<Option<CalendarEntry>, Failure> {
+    let mut work = Work::system(app, job.organization_id).await?;
+    let Some(entry) = queries::lock(&mut work, job.organization_id, event_id).await? else {
+        return Ok(None);
+    };
+    job.settle(&mut work).await?;
+    super::enqueue(&mut work, event_id).await?;
+    work.commit_silently().await?;
+    Ok(Some(entry))
+}
+
+/// Why an entry is given up, if it is.
+fn last_word(failure: Failure, job: Option<&Job>) -> Result<String, Failure> {
+    let is_last = |job: &Job| u32::try_from(job.attempts).is_ok_and(|made| made >= ATTEMPTS);
+    match failure {
+        Failure::Fatal(error) => Ok(error),
+        Failure::Retry { error, .. } if job.is_some_and(is_last) => Ok(error),
+        failure => Err(failure),
+    }
 }
 
 /// Compares, and writes what is missing.

@@ -35,6 +35,7 @@ pub use event_types::EVENT_TYPES;
 pub const PRIVATE: &[&str] = &[
     "dead_letter.discarded",
     "dead_letter.replayed",
+    "document.share_requested",
     "insights.queried",
     "webhook_delivery.replayed",
     "webhook_endpoint.created",

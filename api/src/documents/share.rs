@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// With whom, and what they may do.
-#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[validate(schema(function = one_party))]
 #[schema(example = json!({"email": "ada@example.com", "role": "COMMENTER"}))]
@@ -96,6 +96,11 @@ pub async fn share_document(
     let arguments = json!({
         "file_id": file_of(&document)?, "with": with, "address": new.email, "role": new.role.in_drive(),
     });
+    // Written down before: what Drive has done is in the trail even if nobody hears of it any more.
+    let subject = ("document", id);
+    access
+        .audit(&app, "document.share_requested", subject, &new)
+        .await?;
     let errand = access.errand();
     let shared: Shared = app
         .sidecars
@@ -110,12 +115,7 @@ pub async fn share_document(
         already: shared.replayed,
     };
     let mut work = access.begin(&app).await?;
-    work.audit(
-        "document.shared",
-        ("document", id),
-        None::<&()>,
-        Some(&share),
-    )
-    .await?;
+    work.audit("document.shared", subject, None::<&()>, Some(&share))
+        .await?;
     work.commit(Answer::plain(&share)?).await
 }

@@ -122,7 +122,7 @@ pub const HANDLERS: &[Handler] = &[
     },
     Handler {
         kind: "calendar.sync",
-        attempts: 10,
+        attempts: calendar::ATTEMPTS,
         timeout: Duration::from_secs(30),
         every: None,
         run: |app, job| Box::pin(calendar::sync(app, job)),

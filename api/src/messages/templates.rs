@@ -223,8 +223,8 @@ async fn preview_message_template(
 ) -> Result<Response, Problem> {
     let organization_id = access.organization_id();
     let mut work = access.begin(&app).await?;
-    let template = queries::get(&app.db, organization_id, id).await?;
-    let event = match events::queries::get(&app.db, organization_id, of.event_id).await {
+    let template = queries::get(&mut *work, organization_id, id).await?;
+    let event = match events::queries::get_in(&mut work, organization_id, of.event_id).await {
         Err(sqlx::Error::RowNotFound) => {
             return Err(Problem::field(
                 "/event_id",

@@ -115,7 +115,7 @@ async fn start(
             if let Some(Err(why)) = proposed {
                 notes.push(format!("the language model was not followed: {why}"));
             }
-            let chosen = chosen(app, &mut work, organization_id, &new, event.as_ref()).await?;
+            let chosen = chosen(&mut work, organization_id, &new, event.as_ref()).await?;
             facts.keywords = chosen.1;
             chosen.0
         }
@@ -139,7 +139,6 @@ async fn start(
 
 /// The playbook that was named, or the one that the words choose, with those words.
 async fn chosen(
-    app: &App,
     work: &mut Work,
     organization_id: Uuid,
     new: &NewOrchestration,
@@ -153,7 +152,7 @@ async fn chosen(
         };
         return Ok((named.ok_or_else(unknown)?, Vec::new()));
     }
-    let all = playbooks::all(&app.db, organization_id).await?;
+    let all = playbooks::all(work, organization_id).await?;
     let kind = event.map(|event| event.event_type);
     let chosen = matching::choose(&all, &new.description, kind);
     let chosen = chosen.ok_or_else(|| anyhow::anyhow!("the general playbook is missing"))?;

@@ -40,14 +40,7 @@ pub async fn learn(
     if before.paid == 0 && told.paid > 0 {
         arrive(work, organization_id, request).await?;
     }
-    let has_come_to_nothing = matches!(
-        told.status(),
-        PaymentStatus::Failed
-            | PaymentStatus::Cancelled
-            | PaymentStatus::Expired
-            | PaymentStatus::Refunded
-    );
-    if has_come_to_nothing {
+    if before.status() != told.status() {
         orchestrations::booking::cancel_if_unbooked(work, request.event_id).await?;
     }
     Ok(())

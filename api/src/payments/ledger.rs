@@ -36,31 +36,45 @@ pub async fn enter(
     Ok(())
 }
 
-/// What is missing. What was given back is taken from the bookings in their order. A refund that failed after all comes
-/// in once more.
+/// What is missing. Only what went back beyond what is entered is taken from the bookings, in their order, and a refund
+/// that failed after all comes in once more, for the last first: what is entered for a booking stays with it when another
+/// is cancelled later.
 fn entries(kind: PaymentKind, shares: &[Share], known: Facts) -> Vec<(Uuid, PaymentKind, i64)> {
+    let came_in = |share: &Share| if known.paid > 0 { share.amount } else { 0 };
+    let first = |share: &Share| (came_in(share) - share.entered_in).max(0);
+    let gone = |share: &Share| {
+        let entered = share.entered_in + first(share) - share.entered_back;
+        came_in(share) - entered
+    };
+    let mut more = known.given_back() - shares.iter().map(gone).sum::<i64>();
+    let mut changes: Vec<i64> = vec![0; shares.len()];
+    for (change, share) in changes.iter_mut().zip(shares) {
+        *change += more.min(came_in(share) - gone(share)).max(0);
+        more -= *change;
+    }
+    for (change, share) in changes.iter_mut().zip(shares).rev() {
+        let again = (-more).min(gone(share)).max(0);
+        *change -= again;
+        more += again;
+    }
     let mut entries = Vec::new();
-    let mut back_left = known.given_back();
-    for share in shares {
-        let came_in = if known.paid > 0 { share.amount } else { 0 };
-        let back = back_left.min(came_in);
-        back_left -= back;
-        let first = (came_in - share.entered_in).max(0);
-        let net = came_in - back - (share.entered_in + first - share.entered_back);
+    for (change, share) in changes.iter().zip(shares) {
         let mut enter = |kind, amount| {
             if amount > 0 {
                 entries.push((share.booking_id, kind, amount));
             }
         };
-        enter(kind, first);
-        enter(PaymentKind::Refund, -net);
-        enter(kind, net);
+        enter(kind, first(share));
+        enter(PaymentKind::Refund, *change);
+        enter(kind, -change);
     }
     entries
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn share(id: u128, amount: i64, entered_in: i64, entered_back: i64) -> Share {
@@ -105,6 +119,42 @@ mod tests {
         );
         let partly = [share(1, 200, 200, 120), share(3, 50, 50, 0)];
         assert_eq!(missing(&partly, 250, 150), [(1, Refund, 30)]);
+    }
+
+    #[test]
+    fn what_is_entered_for_a_booking_stays_with_it_when_another_is_cancelled() {
+        // Fifty went back while both were live; then the second was cancelled, and comes first from then on.
+        let shares = [share(2, 100, 100, 0), share(1, 200, 200, 50)];
+        assert_eq!(missing(&shares, 300, 50), []);
+        assert_eq!(missing(&shares, 300, 150), [(2, Refund, 100)]);
+        assert_eq!(
+            missing(&shares, 300, 170),
+            [(2, Refund, 100), (1, Refund, 20)]
+        );
+        assert_eq!(missing(&shares, 300, 20), [(1, Deposit, 30)]);
+    }
+
+    proptest! {
+        /// The second booking is cancelled, and gives back first.
+        #[test]
+        fn every_order_of_what_is_told_leaves_one_ledger(
+            told in Just([(0, 0), (300, 0), (300, 60), (300, 150), (300, 170)]).prop_shuffle()
+        ) {
+            let mut shares = [share(2, 100, 0, 0), share(1, 200, 0, 0)];
+            let mut known = Facts::default();
+            for (paid, refunded) in told {
+                known = known.join(Facts { paid, refunded, ..Facts::default() });
+                for (id, kind, amount) in entries(Deposit, &shares, known) {
+                    let entered = shares.iter_mut().find(|share| share.booking_id == id).unwrap();
+                    match kind {
+                        Refund => entered.entered_back += amount,
+                        _ => entered.entered_in += amount,
+                    }
+                }
+            }
+            let [second, first] = shares.map(|share| (share.entered_in, share.entered_back));
+            prop_assert_eq!((first, second), ((200, 70), (100, 100)));
+        }
     }
 
     #[test]

@@ -113,6 +113,15 @@ pub async fn give_back(app: &App, errand: &Errand, id: Uuid) -> Result<(), Failu
     if refund.is_done {
         return Ok(());
     }
+    if refund.has_failed {
+        // Somebody may have asked for another since, and Stripe knows this one again for a day only.
+        let detail = format!(
+            "this refund failed and is not sent again: if it is still wanted, ask for another at \
+             POST /v1/payments/{}/refund, and discard this",
+            refund.payment_id
+        );
+        return Err(Failure::Fatal(detail));
+    }
     let request = checkout::read(app, organization_id, refund.payment_id).await?;
     let intent_id = intent_of(app, errand, &request).await?;
     let made = stripe::refund(app, errand, &request, &intent_id, id, refund.amount).await;
@@ -130,7 +139,7 @@ pub async fn give_back(app: &App, errand: &Errand, id: Uuid) -> Result<(), Failu
     let payment = payments::get_in(&mut work, organization_id, request.id).await?;
     record(&mut work, "payment.refund_failed", &payment).await?;
     work.commit_silently().await?;
-    // A person has to look at it: a dead letter, which can be replayed.
+    // A person has to look at it.
     Err(Failure::Fatal(refusal))
 }
 

@@ -9,7 +9,7 @@ use axum::{
 use jiff_sqlx::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
-use sqlx::{PgConnection, PgPool, types::Json as Jsonb};
+use sqlx::{PgConnection, types::Json as Jsonb};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
@@ -244,7 +244,7 @@ pub async fn by_name(
 }
 
 /// Every playbook that an organization can use.
-pub async fn all(db: &PgPool, organization_id: Uuid) -> sqlx::Result<Vec<Playbook>> {
+pub async fn all(db: &mut PgConnection, organization_id: Uuid) -> sqlx::Result<Vec<Playbook>> {
     let own = queries::list(db, organization_id, None, MOST_COMPARED).await?;
     let shipped = SHIPPED.values().map(Playbook::from);
     let mut by_name: BTreeMap<String, Playbook> = shipped

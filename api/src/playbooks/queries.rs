@@ -1,12 +1,12 @@
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
-use sqlx::{PgConnection, PgPool, types::Json};
+use sqlx::{PgConnection, PgExecutor, types::Json};
 use uuid::Uuid;
 
 use super::{Definition, Own};
 
 pub async fn list(
-    db: &PgPool,
+    db: impl PgExecutor<'_>,
     organization_id: Uuid,
     after: Option<&str>,
     limit: i64,

@@ -50,8 +50,8 @@ struct Reference {
     external_id: String,
 }
 
-/// Keeps an event and enqueues its job, in one statement; false when it was there already.
-pub async fn received(app: &App, event: &Received<'_>) -> sqlx::Result<bool> {
+/// Keeps an event and enqueues its job, in one statement, unless it is there already.
+pub async fn received(app: &App, event: &Received<'_>) -> sqlx::Result<()> {
     let is_new = queries::insert(&app.db, app.new_id(), event, app.now()).await?;
     let outcome = match (is_new, event.job) {
         (false, _) => "duplicate",
@@ -59,7 +59,7 @@ pub async fn received(app: &App, event: &Received<'_>) -> sqlx::Result<bool> {
         (true, Some(_)) => "accepted",
     };
     count(app, event.provider, outcome);
-    Ok(is_new)
+    Ok(())
 }
 
 /// The payload of the event that a job is about.

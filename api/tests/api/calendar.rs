@@ -7,7 +7,7 @@ use event_planner_api::{
         self,
         actions::{self, CancelInput, HoldInput},
     },
-    jobs::{Failure, HANDLERS, Options},
+    jobs::{Done, Failure, HANDLERS, Job, Options},
     sidecars::Errand,
 };
 use event_planner_sandbox::{
@@ -592,15 +592,154 @@ async fn what_the_provider_refuses_is_told(pool: PgPool) {
     let failed = entry(&app, event_id).await;
     assert_eq!(failed["status"], "FAILED", "{failed}");
     assert!(!failed["error"].as_str().unwrap().is_empty());
+    // The entry tells it, and goes on with the next change: there is nothing to replay.
     let dead = app
         .owner
         .get("/v1/dead-letters?kind=calendar.sync")
         .await
         .expect(200);
-    assert_eq!(dead["items"].as_array().unwrap().len(), 1);
+    assert_eq!(dead["items"], json!([]));
     sandbox.world.faults.clear();
     // Asked for once more, it is held.
     app.planner.post(&path, &Value::Null).await.expect(200);
+    work(&app).await;
+    assert_eq!(entry(&app, event_id).await["status"], "HELD");
+}
+
+/// The job of the only entry, taken as a worker takes it.
+async fn claim(app: &TestApp) -> Job {
+    let claim = "UPDATE jobs SET fence = fence + 1, attempts = attempts + 1, available_at = now() + interval '1 hour'
+                 WHERE kind = 'calendar.sync' RETURNING organization_id, id, kind, payload, lane, attempts, fence";
+    let (organization_id, id, kind, payload, lane, attempts, fence) =
+        sqlx::query_as(claim).fetch_one(&app.app.db).await.unwrap();
+    Job {
+        organization_id,
+        id,
+        kind,
+        payload,
+        lane,
+        attempts,
+        fence,
+        request_id: None,
+    }
+}
+
+/// What a worker does with a job that is given up.
+async fn bury(app: &TestApp, job: &Job, ended: &Result<Done, Failure>) {
+    if ended.is_err() {
+        sqlx::query("UPDATE jobs SET died_at = now() WHERE id = $1 AND fence = $2")
+            .bind(job.id)
+            .bind(job.fence)
+            .execute(&app.app.db)
+            .await
+            .unwrap();
+    }
+}
+
+#[sqlx::test]
+async fn a_change_that_comes_while_a_refused_job_is_given_up_is_followed(pool: PgPool) {
+    let (app, sandbox) = TestApp::with_providers(pool).await;
+    let refused = Fault::new(Provider::Google, Misbehaviour::Error { status: 400 });
+    sandbox.misbehave(refused.on("POST", "/calendar/"));
+    let event_id = create(&app.planner, "/v1/events", &event()).await;
+    let path = format!("/v1/events/{event_id}/calendar");
+    app.planner.post(&path, &Value::Null).await.expect(201);
+    let job = claim(&app).await;
+    let ended = calendar::sync(app.app.clone(), job.clone()).await;
+    assert_eq!(entry(&app, event_id).await["status"], "FAILED");
+    patch_event(&app, event_id, json!({"title": "Retreat"})).await;
+    bury(&app, &job, &ended).await;
+    sandbox.world.faults.clear();
+    work(&app).await;
+    let held = entry(&app, event_id).await;
+    assert_eq!(
+        (&held["status"], &held["shows"]["title"]),
+        (&json!("HELD"), &json!("Retreat"))
+    );
+}
+
+#[sqlx::test]
+async fn an_entry_whose_job_has_no_attempt_left_is_told_and_followed(pool: PgPool) {
+    let (app, _sandbox) = TestApp::with_providers(pool.clone()).await;
+    let (event_id, _) = held(&app).await;
+    patch_event(&app, event_id, json!({"title": "Summer"})).await;
+    let mut job = claim(&app).await;
+    job.attempts = 10;
+    // The database fails in the middle.
+    for ddl in [
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''no''; END'",
+        "CREATE TRIGGER fail BEFORE UPDATE OF intended ON calendar_entries FOR EACH ROW
+         WHEN (NEW.intended IS NOT NULL) EXECUTE FUNCTION fail()",
+    ] {
+        sqlx::query(ddl).execute(&pool).await.unwrap();
+    }
+    let ended = calendar::sync(app.app.clone(), job.clone()).await;
+    bury(&app, &job, &ended).await;
+    sqlx::query("DROP TRIGGER fail ON calendar_entries")
+        .execute(&pool)
+        .await
+        .unwrap();
+    let failed = entry(&app, event_id).await;
+    assert_eq!(failed["status"], "FAILED", "{ended:?}");
+    assert!(failed["error"].is_string());
+    patch_event(&app, event_id, json!({"title": "Retreat"})).await;
+    work(&app).await;
+    let updated = entry(&app, event_id).await;
+    assert_eq!(
+        (&updated["status"], &updated["shows"]["title"]),
+        (&json!("UPDATED"), &json!("Retreat"))
+    );
+}
+
+#[sqlx::test]
+async fn what_may_stand_there_after_an_error_is_still_ours(pool: PgPool) {
+    let (app, sandbox) = TestApp::with_providers(pool).await;
+    let person = Person::new(&sandbox).await;
+    let (event_id, ours) = held(&app).await;
+    let refused = Fault::new(Provider::Google, Misbehaviour::Error { status: 400 });
+    sandbox.misbehave(refused.on("PATCH", "/calendar/"));
+    patch_event(&app, event_id, json!({"title": "Summer"})).await;
+    work(&app).await;
+    assert_eq!(entry(&app, event_id).await["status"], "FAILED");
+    sandbox.world.faults.clear();
+    // As if it had been written after all.
+    person.changes(&ours, json!({"summary": "Summer"})).await;
+    patch_event(&app, event_id, json!({"title": "Retreat"})).await;
+    work(&app).await;
+    let updated = entry(&app, event_id).await;
+    assert_eq!(
+        (&updated["status"], &updated["shows"]["title"]),
+        (&json!("UPDATED"), &json!("Retreat"))
+    );
+}
+
+#[sqlx::test]
+async fn an_event_that_keeps_changing_is_followed_for_as_long(pool: PgPool) {
+    let (app, _sandbox) = TestApp::with_providers(pool.clone()).await;
+    let event_id = create(&app.planner, "/v1/events", &event()).await;
+    let path = format!("/v1/events/{event_id}/calendar");
+    app.planner.post(&path, &Value::Null).await.expect(201);
+    let mut job = claim(&app).await;
+    job.attempts = 1_000;
+    // Whenever something was written, something else is wanted.
+    for ddl in [
+        "CREATE FUNCTION ask_again() RETURNS trigger LANGUAGE plpgsql AS
+         'BEGIN NEW.asked := NEW.asked + 1; RETURN NEW; END'",
+        "CREATE TRIGGER ask_again BEFORE UPDATE OF synced_at ON calendar_entries FOR EACH ROW EXECUTE FUNCTION ask_again()",
+    ] {
+        sqlx::query(ddl).execute(&pool).await.unwrap();
+    }
+    let ended = calendar::sync(app.app.clone(), job.clone()).await;
+    assert!(matches!(ended, Ok(Done::Settled)), "{ended:?}");
+    let next: Vec<Uuid> = sqlx::query_scalar("SELECT id FROM jobs WHERE kind = 'calendar.sync'")
+        .fetch_all(&pool)
+        .await
+        .unwrap();
+    assert!(next.len() == 1 && next[0] != job.id, "{next:?}");
+    sqlx::query("DROP TRIGGER ask_again ON calendar_entries")
+        .execute(&pool)
+        .await
+        .unwrap();
     work(&app).await;
     assert_eq!(entry(&app, event_id).await["status"], "HELD");
 }

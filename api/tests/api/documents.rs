@@ -320,6 +320,25 @@ async fn a_document_is_read_in_parts_renamed_and_shared(pool: PgPool) {
         .post(&share, &json!({"role": "READER", "anyone": true}))
         .await;
     refused.expect_problem(422, "invalid_fields");
+    // Also what was refused is in the trail, and each request before its outcome.
+    let subject = document["id"].as_str().unwrap();
+    let path_of_trail = format!("/v1/audit?subject_id={subject}");
+    let trail = app.owner.get(&path_of_trail).await.expect(200);
+    let entries = trail["items"].as_array().unwrap().iter().rev();
+    let shares: Vec<_> = entries
+        .filter_map(|entry| {
+            entry["action"]
+                .as_str()
+                .unwrap()
+                .strip_prefix("document.share")
+        })
+        .collect();
+    assert_eq!(shares, ["_requested", "d", "_requested", "d", "_requested"]);
+    let last = &trail["items"][0];
+    assert_eq!(
+        (&last["action"], &last["after"]["anyone"]),
+        (&json!("document.share_requested"), &json!(true))
+    );
     app.planner.delete(&path, "*").await.expect(204);
     app.viewer
         .get(&content)

@@ -418,11 +418,13 @@ async fn a_template_is_checked_tried_and_kept_while_it_is_needed(pool: PgPool) {
     let taken = app.planner.post("/v1/message-templates", &new("x")).await;
     taken.expect_problem(409, "already_exists");
     let path = format!("/v1/message-templates/{id}");
+    let taken = app.leave_one_connection().await;
     let preview = app
         .viewer
         .post(&format!("{path}/preview"), &json!({"event_id": event}))
         .await
         .expect(200);
+    drop(taken);
     assert_eq!(
         preview,
         json!({"text": "See you at 18:00!", "characters": 17})

@@ -113,11 +113,13 @@ async fn a_description_becomes_a_run_with_a_plan(pool: PgPool) {
     let app = TestApp::new(pool.clone()).await;
     let body =
         json!({ "description": "Deploy new API endpoint with authentication", "priority": "HIGH" });
+    let taken = app.leave_one_connection().await;
     let preview = app
         .planner
         .post("/orchestrate?validate_only=true", &body)
         .await
         .expect(200);
+    drop(taken);
     let none = app.viewer.get("/v1/orchestrations").await.expect(200);
     assert_eq!(none["items"], json!([]));
     let answer = app.planner.post_once("k", "/orchestrate", &body).await;

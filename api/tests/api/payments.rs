@@ -86,8 +86,24 @@ impl Shop {
     }
 
     async fn booking(&self) -> Value {
-        let path = format!("/v1/bookings/{}", self.booking_id);
+        self.booking_of(self.booking_id).await
+    }
+
+    async fn booking_of(&self, id: Uuid) -> Value {
+        let path = format!("/v1/bookings/{id}");
         self.app.viewer.get(&path).await.expect(200)
+    }
+
+    /// Whether the run of the event's booking stands: it has begun, and nobody undoes it.
+    async fn is_run(&self) -> bool {
+        sqlx::query_scalar(
+            "SELECT EXISTS (SELECT FROM orchestrations WHERE event_id = $1 AND is_booking_run
+                            AND status NOT IN ('CANCELLING', 'CANCELLED', 'COMPENSATION_FAILED'))",
+        )
+        .bind(self.event_id)
+        .fetch_one(&self.app.app.db)
+        .await
+        .unwrap()
     }
 
     async fn post(&self, payment: &Value, verb: &str, body: &Value) -> crate::support::Answer {
@@ -492,6 +508,110 @@ async fn a_hold_that_ended_while_it_was_paid_is_taken_back_if_it_is_free(pool: P
 }
 
 #[sqlx::test]
+async fn a_hold_that_ended_is_not_taken_back_at_a_time_that_the_event_has_left(pool: PgPool) {
+    let shop = Shop::new(pool.clone()).await;
+    let payment = shop.ask(&json!({"kind": "DEPOSIT"})).await;
+    shop.stripe.hold_back();
+    press(&payment, "pay").await;
+    expire_holds(&pool, &shop.app).await;
+    let path = format!("/v1/events/{}/reschedule", shop.event_id);
+    let to = json!({"local_start": "2027-06-20T18:00:00"});
+    let headers = [("idempotency-key", "move"), ("if-match", "*")];
+    let moved = shop.app.planner.post_with(&path, &to, &headers).await;
+    moved.expect(200);
+    shop.stripe.let_go().await;
+    let back = shop.until_status(&payment, "REFUNDED").await;
+    assert_eq!(back["refusal"], "HOLD_LOST");
+    let booking = shop.booking().await;
+    assert_eq!(
+        (&booking["status"], &booking["paid"]),
+        (&json!("CANCELLED"), &eur(0))
+    );
+}
+
+#[sqlx::test]
+async fn the_run_of_a_hold_that_ended_waits_for_who_is_paying(pool: PgPool) {
+    let shop = Shop::new(pool.clone()).await;
+    let payment = shop.ask(&json!({"kind": "DEPOSIT"})).await;
+    expire_holds(&pool, &shop.app).await;
+    assert_eq!(shop.booking().await["status"], "CANCELLED");
+    assert!(shop.is_run().await, "money may still come");
+    shop.stripe.expire(&payment).await;
+    shop.until_status(&payment, "EXPIRED").await;
+    assert!(!shop.is_run().await, "none has come");
+}
+
+#[sqlx::test]
+async fn a_booking_that_is_taken_back_has_its_run_and_its_calendar_place(pool: PgPool) {
+    let shop = Shop::new(pool.clone()).await;
+    let calendar = format!("/v1/events/{}/calendar", shop.event_id);
+    let asked = shop.app.planner.post(&calendar, &Value::Null).await;
+    asked.expect(201);
+    let place_is = async |is_told: bool| {
+        let entry = shop.app.viewer.get(&calendar).await.expect(200);
+        let place = entry["shows"]["location"].as_str();
+        place.is_some_and(|place| place.is_empty() != is_told)
+    };
+    until("the place is told", async || place_is(true).await).await;
+    let payment = shop.ask(&json!({"kind": "DEPOSIT"})).await;
+    shop.stripe.hold_back();
+    press(&payment, "pay").await;
+    expire_holds(&pool, &shop.app).await;
+    until("the place is told no more", async || place_is(false).await).await;
+    // Somebody has given the run up meanwhile.
+    let run: Uuid = sqlx::query_scalar("SELECT id FROM orchestrations WHERE event_id = $1")
+        .bind(shop.event_id)
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    let path = format!("/v1/orchestrations/{run}/cancel");
+    shop.app
+        .planner
+        .post_once("run", &path, &Value::Null)
+        .await
+        .expect(200);
+    assert!(!shop.is_run().await);
+    shop.stripe.let_go().await;
+    shop.until_status(&payment, "SUCCEEDED").await;
+    assert!(shop.is_run().await);
+    until("the place is told again", async || place_is(true).await).await;
+}
+
+#[sqlx::test]
+async fn a_refund_that_failed_is_given_once_however_it_is_asked_for_again(pool: PgPool) {
+    let shop = Shop::new(pool.clone()).await;
+    let payment = shop.ask(&json!({"kind": "DEPOSIT"})).await;
+    press(&payment, "pay").await;
+    let paid = shop.until_status(&payment, "SUCCEEDED").await;
+    let refused = Fault::new(Provider::Stripe, Misbehaviour::Error { status: 400 });
+    shop.sandbox.misbehave(refused.on("POST", "/v1/refunds"));
+    let part = json!({"amount": eur(8_000)});
+    shop.post(&paid, "refund", &part).await.expect(200);
+    let dead = async || {
+        let letters = shop.app.owner.get("/v1/dead-letters").await.expect(200);
+        letters["items"][0].clone()
+    };
+    until("given up", async || dead().await["id"].is_string()).await;
+    shop.sandbox.world.faults.clear();
+    let failed = shop.payment(id(&payment["id"])).await;
+    shop.post(&failed, "refund", &part).await.expect(200);
+    let given_back = shop.until_status(&payment, "PARTIALLY_REFUNDED").await;
+    let path = format!("/v1/dead-letters/{}/replay", id(&dead().await["id"]));
+    shop.app.owner.post(&path, &Value::Null).await.expect(200);
+    until("given up again", async || {
+        let error = dead().await["error"].clone();
+        error
+            .as_str()
+            .is_some_and(|error| error.contains("/refund"))
+    })
+    .await;
+    let counts = providers::counts(&shop.sandbox).await;
+    assert_eq!(counts["stripe"]["refunds"], 1);
+    assert_eq!(shop.booking().await["paid"], eur(20_000));
+    assert_eq!(given_back["refunded"], eur(8_000));
+}
+
+#[sqlx::test]
 async fn a_place_that_another_buyer_took_is_paid_back_in_full_and_told(pool: PgPool) {
     let shop = Shop::new(pool.clone()).await;
     let kitchen_id = create(&shop.app.planner, "/v1/caterers", &caterer("Shop")).await;
@@ -530,6 +650,7 @@ async fn a_place_that_another_buyer_took_is_paid_back_in_full_and_told(pool: PgP
         .await
         .expect(200);
     assert_eq!(taken["status"], "HELD");
+    assert!(!shop.is_run().await);
     let trail = shop.trail(&payment).await;
     assert!(
         trail.contains(&"payment.refused_hold_lost".to_owned()),
@@ -599,7 +720,17 @@ async fn the_share_of_a_booking_that_was_cancelled_goes_back(pool: PgPool) {
         (&part["refusal"], &part["refunded"]),
         (&json!("BOOKING_CANCELLED"), &eur(12_000))
     );
-    assert_eq!(shop.booking().await["status"], "CONFIRMED");
+    // It is taken from that booking, not from the one that is kept: nobody is asked for it twice.
+    let room = shop.booking().await;
+    assert_eq!(
+        (&room["status"], &room["paid"]),
+        (&json!("CONFIRMED"), &eur(28_000))
+    );
+    assert_eq!(shop.booking_of(meal).await["paid"], eur(0));
+    let path = format!("/v1/events/{}/payments?validate_only=true", shop.event_id);
+    let balance = json!({"kind": "BALANCE"});
+    let asked = shop.app.planner.post_once("rest", &path, &balance).await;
+    assert_eq!(asked.expect(200)["amount"], eur(112_000));
 }
 
 #[sqlx::test]
@@ -727,6 +858,32 @@ async fn the_actions_are_done_once_for_their_key_and_undo_each_other(pool: PgPoo
     }
     let counts = providers::counts(&shop.sandbox).await;
     assert_eq!(counts["stripe"]["refunds"], 1);
+}
+
+#[sqlx::test]
+async fn an_action_whose_refund_failed_gives_back_when_it_is_tried_again(pool: PgPool) {
+    let shop = Shop::new(pool.clone()).await;
+    let payment = shop.ask(&json!({"kind": "DEPOSIT"})).await;
+    press(&payment, "pay").await;
+    shop.until_status(&payment, "SUCCEEDED").await;
+    let undo = async || {
+        let payment_id = id(&payment["id"]);
+        let input = CancelOrRefundInput { payment_id };
+        actions::cancel_or_refund(&shop.app.app, &shop.errand("undo"), shop.event_id, input).await
+    };
+    let refused = Fault::new(Provider::Stripe, Misbehaviour::Error { status: 400 });
+    shop.sandbox.misbehave(refused.on("POST", "/v1/refunds"));
+    undo().await.unwrap_err();
+    shop.sandbox.world.faults.clear();
+    for _ in 0..2 {
+        assert_eq!(json!(undo().await.unwrap().status), "REFUNDED");
+    }
+    let statuses: Vec<String> =
+        sqlx::query_scalar("SELECT status FROM payment_refunds ORDER BY id")
+            .fetch_all(&pool)
+            .await
+            .unwrap();
+    assert_eq!(statuses, ["FAILED", "SUCCEEDED"]);
 }
 
 /// Ends all holds, as if their time were over.

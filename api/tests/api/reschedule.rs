@@ -235,6 +235,27 @@ async fn what_is_in_the_way_is_named_or_released(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn the_run_of_a_booking_ends_with_the_last_that_is_released(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let scene = Scene::new(&app, "released").await;
+    let organization = format!("/v1/organizations/{}", app.organization_id);
+    let on = json!({"booking_run": "ON"});
+    app.owner.patch(&organization, "*", &on).await.expect(200);
+    let event_id = event_at(&app, "2027-06-20T18:00:00").await;
+    let room = json!({"venue_id": scene.venue_id, "number_of_guests": 40});
+    book(&app, event_id, room).await;
+    let run = async || {
+        let path = format!("/v1/orchestrations?event_id={event_id}");
+        app.viewer.get(&path).await.expect(200)["items"][0]["status"].clone()
+    };
+    assert_eq!(run().await, "QUEUED");
+    // The scene's own booking is at that time.
+    let to = json!({"local_start": "2027-06-12T18:00:00", "drop_conflicting": true});
+    reschedule(&app, event_id, &to).await.expect(200);
+    assert_eq!(run().await, "CANCELLED");
+}
+
+#[sqlx::test]
 async fn a_closed_day_is_told_from_a_taken_one(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let scene = Scene::new(&app, "closed").await;

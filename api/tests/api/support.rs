@@ -33,7 +33,7 @@ use event_planner_mcp_postgres::PostgresSettings;
 use event_planner_sandbox::Sandbox;
 use http_body_util::BodyExt;
 use serde_json::Value;
-use sqlx::{PgPool, postgres::PgPoolOptions};
+use sqlx::{PgPool, Postgres, pool::PoolConnection, postgres::PgPoolOptions};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;
@@ -271,6 +271,16 @@ impl TestApp {
     pub fn follow_machine(&self) {
         let now = jiff::Timestamp::now().as_microsecond();
         self.clock.store(now, Ordering::Relaxed);
+    }
+
+    /// Takes all connections to the database but one, for as long as the answer is kept: a change that needs a second waits
+    /// for ever.
+    pub async fn leave_one_connection(&self) -> Vec<PoolConnection<Postgres>> {
+        let mut taken = Vec::new();
+        for _ in 1..self.app.db.options().get_max_connections() {
+            taken.push(self.app.db.acquire().await.unwrap());
+        }
+        taken
     }
 
     pub fn client(&self, key: &str) -> Client {

@@ -1,6 +1,6 @@
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 use uuid::Uuid;
 
 use super::{Channel, MessageTemplate, NewMessageTemplate};
@@ -23,7 +23,11 @@ pub async fn list(
     .await
 }
 
-pub async fn get(db: &PgPool, organization_id: Uuid, id: Uuid) -> sqlx::Result<MessageTemplate> {
+pub async fn get(
+    db: impl PgExecutor<'_>,
+    organization_id: Uuid,
+    id: Uuid,
+) -> sqlx::Result<MessageTemplate> {
     sqlx::query_as!(
         MessageTemplate,
         r#"SELECT id, name, channel AS "channel: Channel", text, version, created_at, updated_at FROM message_templates

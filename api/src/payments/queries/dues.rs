@@ -64,7 +64,8 @@ pub struct Share {
     pub entered_back: i64,
 }
 
-/// In the order in which refunds are taken from them.
+/// In the order in which refunds are taken from them: what was cancelled gives back before what is kept. A hold that has
+/// expired counts as kept, as money may still take it back.
 pub async fn shares(
     db: &mut PgConnection,
     organization_id: Uuid,
@@ -74,12 +75,14 @@ pub async fn shares(
         Share,
         r#"SELECT s.booking_id, s.amount, COALESCE(e.amount_in, 0) AS "entered_in!", COALESCE(e.amount_back, 0) AS "entered_back!"
            FROM payment_shares s
+           JOIN bookings b ON b.organization_id = $1 AND b.id = s.booking_id
            LEFT JOIN LATERAL (
                SELECT sum(amount) FILTER (WHERE kind <> 'REFUND')::bigint AS amount_in,
                       sum(amount) FILTER (WHERE kind = 'REFUND')::bigint AS amount_back
                FROM payments p
                WHERE p.organization_id = $1 AND p.booking_id = s.booking_id AND p.payment_request_id = $2) e ON true
-           WHERE s.organization_id = $1 AND s.payment_request_id = $2 ORDER BY s.booking_id"#,
+           WHERE s.organization_id = $1 AND s.payment_request_id = $2
+           ORDER BY b.status = 'CANCELLED' AND b.cancellation_reason <> 'EXPIRED' DESC, s.booking_id"#,
         organization_id,
         id
     )

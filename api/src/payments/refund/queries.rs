@@ -29,6 +29,7 @@ pub struct Row {
     pub payment_id: Uuid,
     pub amount: i64,
     pub is_done: bool,
+    pub has_failed: bool,
 }
 
 pub async fn insert(
@@ -61,7 +62,8 @@ pub async fn insert(
 pub async fn get(db: &PgPool, organization_id: Uuid, id: Uuid) -> sqlx::Result<Row> {
     sqlx::query_as!(
         Row,
-        r#"SELECT payment_request_id AS payment_id, amount, status = 'SUCCEEDED' AS "is_done!"
+        r#"SELECT payment_request_id AS payment_id, amount, status = 'SUCCEEDED' AS "is_done!",
+                  status = 'FAILED' AS "has_failed!"
            FROM payment_refunds WHERE organization_id = $1 AND id = $2"#,
         organization_id,
         id
@@ -85,6 +87,7 @@ pub async fn by_key(
     .await
 }
 
+/// One that failed leaves its key to the next: the action that is tried again asks for another.
 pub async fn end(
     db: &mut PgConnection,
     organization_id: Uuid,
@@ -96,7 +99,8 @@ pub async fn end(
     sqlx::query!(
         "WITH refund AS (
              UPDATE payment_refunds SET status = CASE WHEN $3 THEN 'SUCCEEDED' ELSE 'FAILED' END,
-                    refund_id = COALESCE($4, refund_id), updated_at = $5
+                    refund_id = COALESCE($4, refund_id), idempotency_key = CASE WHEN $3 THEN idempotency_key END,
+                    updated_at = $5
              WHERE organization_id = $1 AND id = $2 RETURNING payment_request_id)
          UPDATE payment_requests SET updated_at = $5, version = version + 1
          WHERE organization_id = $1 AND id = (SELECT payment_request_id FROM refund)",
