@@ -12,12 +12,14 @@ TABLE agents (
     version bigint NOT NULL DEFAULT 1,
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
+    key_id text,
     CONSTRAINT agents_pkey PRIMARY KEY (organization_id, id),
     CONSTRAINT agents_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(id),
     CONSTRAINT agents_agent_type_check CHECK ((agent_type ~ '^[a-z][a-z0-9_-]{0,62}$'::text)),
     CONSTRAINT agents_description_check CHECK ((length(description) <= 1000)),
     CONSTRAINT agents_url_check CHECK (((length(url) >= 1) AND (length(url) <= 2000))),
 );
+CREATE INDEX agents_key ON public.agents USING btree (key_id) WHERE (token IS NOT NULL);
 CREATE UNIQUE INDEX agent_type_once ON public.agents USING btree (organization_id, agent_type);
 CREATE POLICY application ON agents TO event_planner_app USING (true) WITH CHECK (true);
 CREATE POLICY tenant ON agents USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
@@ -643,9 +645,11 @@ TABLE organizations (
     updated_at timestamp with time zone NOT NULL,
     default_deposit_rate_bps integer NOT NULL DEFAULT 2000,
     booking_run text NOT NULL DEFAULT 'AUTO'::text,
+    linear_team text,
     CONSTRAINT organizations_pkey PRIMARY KEY (id),
     CONSTRAINT organizations_booking_run_check CHECK ((booking_run = ANY (ARRAY['AUTO'::text, 'ON'::text, 'OFF'::text]))),
     CONSTRAINT organizations_default_deposit_rate_bps_check CHECK (((default_deposit_rate_bps >= 1) AND (default_deposit_rate_bps <= 10000))),
+    CONSTRAINT organizations_linear_team_check CHECK (((length(linear_team) >= 1) AND (length(linear_team) <= 100))),
     CONSTRAINT organizations_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
 );
 CREATE POLICY application ON organizations TO event_planner_app USING (true) WITH CHECK (true);
@@ -909,6 +913,17 @@ TABLE subtasks (
 CREATE POLICY application ON subtasks TO event_planner_app USING (true) WITH CHECK (true);
 CREATE POLICY tenant ON subtasks USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
 
+TABLE task_issues (
+    organization_id uuid NOT NULL,
+    task_id uuid NOT NULL,
+    issue_id text NOT NULL,
+    CONSTRAINT task_issues_pkey PRIMARY KEY (organization_id, task_id),
+    CONSTRAINT task_issues_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(id),
+    CONSTRAINT task_issues_issue_id_check CHECK (((length(issue_id) >= 1) AND (length(issue_id) <= 200))),
+);
+CREATE POLICY application ON task_issues TO event_planner_app USING (true) WITH CHECK (true);
+CREATE POLICY tenant ON task_issues USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
+
 TABLE tasks (
     organization_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -1066,22 +1081,31 @@ TABLE webhook_endpoints (
     enabled boolean NOT NULL DEFAULT true,
     disabled_reason text,
     failing_since timestamp with time zone,
-    secret text NOT NULL,
+    secret text,
     old_secret text,
     old_secret_expires_at timestamp with time zone,
     version bigint NOT NULL DEFAULT 1,
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
+    key_id text,
+    sealed_secret bytea,
+    sealed_old_secret bytea,
     CONSTRAINT webhook_endpoints_pkey PRIMARY KEY (organization_id, id),
     CONSTRAINT webhook_endpoints_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organizations(id),
     CONSTRAINT webhook_endpoint_enabled CHECK (((NOT enabled) OR (disabled_reason IS NULL))),
-    CONSTRAINT webhook_endpoint_old_secret CHECK (((old_secret IS NULL) = (old_secret_expires_at IS NULL))),
+    CONSTRAINT webhook_endpoint_old_secret CHECK ((num_nonnulls(old_secret, sealed_old_secret) = num_nonnulls(old_secret_expires_at))),
+    CONSTRAINT webhook_endpoint_sealed CHECK (
+CASE
+    WHEN (key_id IS NULL) THEN ((secret IS NOT NULL) AND (num_nonnulls(sealed_secret, sealed_old_secret) = 0))
+    ELSE ((sealed_secret IS NOT NULL) AND (num_nonnulls(secret, old_secret) = 0))
+END),
     CONSTRAINT webhook_endpoints_description_check CHECK ((length(description) <= 2000)),
     CONSTRAINT webhook_endpoints_disabled_reason_check CHECK ((disabled_reason = ANY (ARRAY['GONE'::text, 'FAILING'::text]))),
     CONSTRAINT webhook_endpoints_event_types_check CHECK (((cardinality(event_types) >= 1) AND (cardinality(event_types) <= 200))),
     CONSTRAINT webhook_endpoints_url_check CHECK (((length(url) >= 1) AND (length(url) <= 2048))),
 );
 CREATE INDEX webhook_endpoints_disabled ON public.webhook_endpoints USING btree (disabled_reason) WHERE (disabled_reason IS NOT NULL);
+CREATE INDEX webhook_endpoints_key ON public.webhook_endpoints USING btree (key_id);
 CREATE POLICY application ON webhook_endpoints TO event_planner_app USING (true) WITH CHECK (true);
 CREATE POLICY tenant ON webhook_endpoints USING ((organization_id = (NULLIF(current_setting('app.organization_id'::text, true), ''::text))::uuid));
 
