@@ -97,12 +97,13 @@ const FAMILIES: [Family; 5] = [
 
 /// What may be done with the installation's own accounts, which organizations without one of theirs share: making things, and
 /// taking them back by ids that nobody guesses. Reading, searching and sharing would show an organization what is another's.
-const SHARED: [&str; 7] = [
+const SHARED: [&str; 8] = [
     "calendar.cancel_event",
     "calendar.create_event",
     "gdrive.create_document",
     "gdrive.create_folder",
     "gdrive.trash_file",
+    "slack.delete_message",
     "slack.post_message",
     "slack.reply_in_thread",
 ];

@@ -293,7 +293,8 @@ async fn webhooks_survive_twenty_kills_of_the_real_worker(pool: PgPool) {
             .env("DATABASE_URL", &url)
             .env("LISTEN_ADDR", free_address())
             .env("METRICS_ADDR", free_address())
-            .env("WEBHOOK_ALLOWED_NETWORKS", "127.0.0.1/32");
+            .env("WEBHOOK_ALLOWED_NETWORKS", "127.0.0.1/32")
+            .env("INTEGRATIONS_KEYS", format!("k1:{}", crate::providers::KEY));
         command
     });
     let delivered = "SELECT count(*) FROM webhook_deliveries WHERE status = 'DELIVERED'";

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::{
     providers,
-    scene::{caterer, create, event, id, venue},
+    scene::{caterer, create, event, id, playbook, venue},
     support::TestApp,
     webhooks_in::{Stripe, until},
 };
@@ -32,12 +32,23 @@ struct Shop {
 }
 
 impl Shop {
+    /// Runs of bookings would ask for the deposit by themselves.
     async fn new(pool: PgPool) -> Self {
         let (app, sandbox, stripe) = Stripe::start(pool).await;
-        // Runs of bookings ask for the deposit by themselves.
-        let organization = format!("/v1/organizations/{}", app.organization_id);
-        let off = json!({"booking_run": "OFF"});
-        app.owner.patch(&organization, "*", &off).await.expect(200);
+        run_bookings(&app, "OFF").await;
+        Self::of(app, sandbox, stripe).await
+    }
+
+    /// Its bookings have a run, which asks for nothing.
+    async fn with_runs(pool: PgPool) -> Self {
+        let (app, sandbox, stripe) = Stripe::start(pool).await;
+        run_bookings(&app, "ON").await;
+        let own = playbook("booking");
+        app.planner.post("/v1/playbooks", &own).await.expect(201);
+        Self::of(app, sandbox, stripe).await
+    }
+
+    async fn of(app: TestApp, sandbox: Sandbox, stripe: Stripe) -> Self {
         let venue_id = create(&app.planner, "/v1/venues", &venue("Shop")).await;
         let event_id = create(&app.planner, "/v1/events", &event()).await;
         let booking_id = book(&app, event_id, &json!({"venue_id": venue_id})).await;
@@ -137,6 +148,12 @@ impl Shop {
             deadline: tokio::time::Instant::now() + Duration::from_secs(20),
         }
     }
+}
+
+async fn run_bookings(app: &TestApp, wish: &str) {
+    let organization = format!("/v1/organizations/{}", app.organization_id);
+    let wish = json!({ "booking_run": wish });
+    app.owner.patch(&organization, "*", &wish).await.expect(200);
 }
 
 async fn book(app: &TestApp, event_id: Uuid, place: &Value) -> Uuid {
@@ -531,7 +548,7 @@ async fn a_hold_that_ended_is_not_taken_back_at_a_time_that_the_event_has_left(p
 
 #[sqlx::test]
 async fn the_run_of_a_hold_that_ended_waits_for_who_is_paying(pool: PgPool) {
-    let shop = Shop::new(pool.clone()).await;
+    let shop = Shop::with_runs(pool.clone()).await;
     let payment = shop.ask(&json!({"kind": "DEPOSIT"})).await;
     expire_holds(&pool, &shop.app).await;
     assert_eq!(shop.booking().await["status"], "CANCELLED");
@@ -543,7 +560,7 @@ async fn the_run_of_a_hold_that_ended_waits_for_who_is_paying(pool: PgPool) {
 
 #[sqlx::test]
 async fn a_booking_that_is_taken_back_has_its_run_and_its_calendar_place(pool: PgPool) {
-    let shop = Shop::new(pool.clone()).await;
+    let shop = Shop::with_runs(pool.clone()).await;
     let calendar = format!("/v1/events/{}/calendar", shop.event_id);
     let asked = shop.app.planner.post(&calendar, &Value::Null).await;
     asked.expect(201);
@@ -613,7 +630,7 @@ async fn a_refund_that_failed_is_given_once_however_it_is_asked_for_again(pool: 
 
 #[sqlx::test]
 async fn a_place_that_another_buyer_took_is_paid_back_in_full_and_told(pool: PgPool) {
-    let shop = Shop::new(pool.clone()).await;
+    let shop = Shop::with_runs(pool.clone()).await;
     let kitchen_id = create(&shop.app.planner, "/v1/caterers", &caterer("Shop")).await;
     let meal = book(&shop.app, shop.event_id, &json!({"caterer_id": kitchen_id})).await;
     let payment = shop.ask(&json!({"kind": "DEPOSIT"})).await;

@@ -153,7 +153,7 @@ pub async fn work(app: &TestApp, pool: &PgPool) {
     let (stop, running) = start(app, HANDLERS, Options::default());
     until("nothing is due", async || {
         let due = "SELECT count(*) FROM jobs WHERE kind = 'webhook.deliver' AND died_at IS NULL
-                   AND (available_at <= clock_timestamp() OR fence > attempts)";
+                   AND (available_at <= clock_timestamp() OR fence > 2 * attempts)";
         sqlx::query_scalar::<_, i64>(due)
             .fetch_one(pool)
             .await
@@ -663,10 +663,12 @@ async fn what_deliveries_carry_is_kept_for_independent_verifiers(pool: PgPool) {
         .post("/v1/insights/queries", &long)
         .await
         .expect(201);
+    let keys = format!("--integrations-keys=k1:{}", crate::providers::KEY);
     let arguments = [
         "event-planner-api",
         "worker",
         "--webhook-allowed-networks=127.0.0.1/32",
+        &keys,
     ];
     let config::Command::Worker(worker) = config::Cli::parse_from(arguments).command else {
         panic!("worker is a command")
