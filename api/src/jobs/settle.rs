@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use tokio::sync::mpsc;
+
 use super::{
     Done, Failure, Handler, Job,
-    queries::{self, Again},
+    queries::{self, Again, Claims},
 };
 use crate::state::App;
 
@@ -15,6 +17,11 @@ const LONGEST_SPREAD: Duration = Duration::from_hours(1);
 const NEXT_LOOK: Duration = Duration::from_secs(15);
 /// Longest text that is kept of an error, in characters.
 const LONGEST_ERROR: usize = 500;
+
+/// Finished jobs that leave the queue together.
+const BATCH: usize = 512;
+/// After trouble with the database.
+const SECOND_TRY: Duration = Duration::from_secs(1);
 
 /// What an attempt came to, for the metrics.
 pub(super) fn outcome(ended: &Result<Done, Failure>) -> &'static str {
@@ -93,6 +100,33 @@ pub(super) async fn come_again(app: &App, job: &Job, every: Duration) -> sqlx::R
     };
     queries::release(&app.db, job, None, again).await?;
     Ok(())
+}
+
+/// Takes finished jobs off the queue, many at a time.
+pub(super) async fn finish(app: App, mut finished: mpsc::UnboundedReceiver<Job>) {
+    let mut batch = Vec::with_capacity(BATCH);
+    while finished.recv_many(&mut batch, BATCH).await > 0 {
+        let mut claims = Claims::default();
+        for job in batch.drain(..) {
+            claims.push(&job);
+        }
+        let mut gone = queries::finish(&app.db, &claims).await;
+        if gone.is_err() {
+            tokio::time::sleep(SECOND_TRY).await;
+            gone = queries::finish(&app.db, &claims).await;
+        }
+        match gone {
+            Ok(gone) if usize::try_from(gone).ok() == Some(claims.ids.len()) => {}
+            Ok(gone) => tracing::warn!(
+                gone,
+                of = claims.ids.len(),
+                "some leases ended before their jobs did"
+            ),
+            Err(error) => {
+                tracing::warn!(%error, "finished jobs stay on the queue and will be done again");
+            }
+        }
+    }
 }
 
 fn spread(attempts: i32) -> Duration {

@@ -27,8 +27,6 @@ const POLL: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_secs(1);
 /// One lane has this part of the places at the most.
 const LANE_SHARE: usize = 8;
-/// Finished jobs that leave the queue together.
-const BATCH: usize = 512;
 
 /// How a worker works.
 #[derive(Debug, Clone, Copy)]
@@ -100,7 +98,7 @@ impl Worker {
             end.clone()
                 .run_until_cancelled_owned(measure::run(meter, kinds)),
         );
-        let completion = tokio::spawn(finish(worker.app.clone(), receiver));
+        let completion = tokio::spawn(settle::finish(worker.app.clone(), receiver));
 
         let jobs = TaskTracker::new();
         worker.claim_until(&stop, &jobs).await;
@@ -367,33 +365,6 @@ async fn attempt(
         Some(Ok(Err(_))) => Err(retry("it panicked")),
         Some(Err(_)) => Err(retry("it took too long")),
         None => Err(Failure::Lost),
-    }
-}
-
-/// Takes finished jobs off the queue, many at a time.
-async fn finish(app: App, mut finished: mpsc::UnboundedReceiver<Job>) {
-    let mut batch = Vec::with_capacity(BATCH);
-    while finished.recv_many(&mut batch, BATCH).await > 0 {
-        let mut claims = Claims::default();
-        for job in batch.drain(..) {
-            claims.push(&job);
-        }
-        let mut gone = queries::finish(&app.db, &claims).await;
-        if gone.is_err() {
-            tokio::time::sleep(PAUSE).await;
-            gone = queries::finish(&app.db, &claims).await;
-        }
-        match gone {
-            Ok(gone) if usize::try_from(gone).ok() == Some(claims.ids.len()) => {}
-            Ok(gone) => tracing::warn!(
-                gone,
-                of = claims.ids.len(),
-                "some leases ended before their jobs did"
-            ),
-            Err(error) => {
-                tracing::warn!(%error, "finished jobs stay on the queue and will be done again");
-            }
-        }
     }
 }
 
