@@ -14,7 +14,7 @@ use super::{
 use crate::{
     events::Event,
     money::{Money, divide_half_up},
-    orchestrations,
+    orchestrations, payments,
     plans::pricing,
     problem::{OnConstraint, Problem},
     work::Work,
@@ -141,6 +141,9 @@ async fn move_one(
             done.on_constraint(named)?;
             let after = queries::get_in(work, organization_id, booking.id).await?;
             record(work, "booking.moved", Some(booking), &after).await?;
+            if price.is_some() {
+                payments::follow_price(work, organization_id, booking.id).await?;
+            }
         }
         MoveOutcome::Conflict | MoveOutcome::BlockedDate => {
             moved.price = None;

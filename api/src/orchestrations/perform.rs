@@ -282,19 +282,47 @@ fn give_up(locked: &mut Locked, place: usize, why: &str, work: &Work) {
 
 /// A result that the database takes; a long one is only said to have been long.
 fn kept(output: Value) -> Value {
-    let text = output.to_string();
-    if text.len() > LONGEST_OUTPUT {
-        return serde_json::json!({ "too_long_to_keep": text.len() });
+    let length = output.to_string().len();
+    if length > LONGEST_OUTPUT {
+        return serde_json::json!({ "too_long_to_keep": length });
     }
-    if text.contains("\\u0000") {
-        return serde_json::from_str(&text.replace("\\u0000", "")).unwrap_or_default();
+    without_nul(output)
+}
+
+fn without_nul(value: Value) -> Value {
+    let plain = |text: String| text.replace('\0', "");
+    match value {
+        Value::String(text) => Value::String(plain(text)),
+        Value::Array(items) => items.into_iter().map(without_nul).collect(),
+        Value::Object(fields) => fields
+            .into_iter()
+            .map(|(name, field)| (plain(name), without_nul(field)))
+            .collect(),
+        other => other,
     }
-    output
 }
 
 fn took_too_long() -> Failure {
     Failure::Retry {
         error: "it took too long".to_owned(),
         after: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_kept_has_no_nul_and_all_else() {
+        let output = json!({ "a\0": ["x\0y", 1, null, { "b": "\\u0000" }] });
+        assert_eq!(
+            kept(output),
+            json!({ "a": ["xy", 1, null, { "b": "\\u0000" }] })
+        );
+        let long = kept(json!("x".repeat(LONGEST_OUTPUT)));
+        assert!(long["too_long_to_keep"].is_number());
     }
 }

@@ -61,10 +61,26 @@ pub async fn follow_booking(
     organization_id: Uuid,
     booking_id: Uuid,
 ) -> Result<(), Problem> {
-    for id in queries::only_for_cancelled(work, organization_id, booking_id).await? {
-        let request = queries::lock(work, organization_id, id).await?;
+    let ids = queries::only_for_cancelled(work, organization_id, booking_id).await?;
+    cancel_each(work, organization_id, &ids).await
+}
+
+/// Cancels what is asked for beyond what a booking costs now, so that nobody pays more than is owed; the rest can be asked for
+/// anew. The caller has called `lock_availability`.
+pub async fn follow_price(
+    work: &mut Work,
+    organization_id: Uuid,
+    booking_id: Uuid,
+) -> Result<(), Problem> {
+    let ids = queries::beyond_price(work, organization_id, booking_id).await?;
+    cancel_each(work, organization_id, &ids).await
+}
+
+async fn cancel_each(work: &mut Work, organization_id: Uuid, ids: &[Uuid]) -> Result<(), Problem> {
+    for id in ids {
+        let request = queries::lock(work, organization_id, *id).await?;
         if ask_for_it(work, organization_id, &request).await? {
-            work.enqueue(jobs::cancel(id)?).await?;
+            work.enqueue(jobs::cancel(*id)?).await?;
         }
     }
     Ok(())

@@ -34,7 +34,7 @@ mod refund;
 mod request;
 mod stripe;
 mod thanks;
-pub use cancel::follow_booking;
+pub use cancel::{follow_booking, follow_price};
 pub use event::StripeEvent;
 pub use queries::is_being_paid;
 pub use thanks::page;

@@ -13,7 +13,9 @@ use crate::{
 };
 
 mod dues;
-pub use dues::{Due, Share, default_deposit_rate, dues, is_being_paid, only_for_cancelled, shares};
+pub use dues::{
+    Due, Share, beyond_price, default_deposit_rate, dues, is_being_paid, only_for_cancelled, shares,
+};
 
 /// A payment through Stripe as we keep it.
 #[expect(clippy::struct_excessive_bools, reason = "the columns of the facts")]

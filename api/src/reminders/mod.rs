@@ -125,6 +125,10 @@ impl NewReminder {
         }
         let lead = Lead::parse(&self.offset, self.local_time.as_deref());
         let lead = lead.ok_or_else(|| Problem::field("/offset", "duration", moment::FORM))?;
+        if lead.says_two_times() {
+            let detail = "must be whole days where local_time says the time of day";
+            return Err(Problem::field("/offset", "duration", detail));
+        }
         if lead
             .before(event)
             .is_some_and(|due| due >= event.starts_at.to_jiff())

@@ -40,6 +40,12 @@ impl Lead {
         days.saturating_mul(86_400).saturating_add(clock)
     }
 
+    /// Whether its hours and minutes would say another time than its wall time does.
+    pub fn says_two_times(&self) -> bool {
+        let has_clock = self.offset.get_hours() != 0 || self.offset.get_minutes() != 0;
+        self.local_time.is_some() && has_clock
+    }
+
     /// The instant before this event's start. A wall time that a clock change leaves out is the one as far after the gap;
     /// of two the earlier (RFC 5545).
     pub fn before(&self, event: &Event) -> Option<Timestamp> {

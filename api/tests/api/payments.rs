@@ -547,6 +547,32 @@ async fn a_hold_that_ended_is_not_taken_back_at_a_time_that_the_event_has_left(p
 }
 
 #[sqlx::test]
+async fn a_page_that_asks_for_more_than_a_moved_booking_costs_is_closed(pool: PgPool) {
+    let shop = Shop::new(pool).await;
+    let deposit = shop.ask(&json!({"kind": "DEPOSIT"})).await;
+    press(&deposit, "pay").await;
+    shop.until_status(&deposit, "SUCCEEDED").await;
+    let rest = shop.ask(&json!({"kind": "BALANCE"})).await;
+    assert_eq!(rest["amount"], eur(112_000));
+    // Two hours at 100.00 less.
+    let path = format!("/v1/events/{}/reschedule", shop.event_id);
+    let to =
+        json!({"local_start": "2027-06-12T18:00:00", "duration_minutes": 120, "reconfirm": true});
+    let headers = [("idempotency-key", "shorter"), ("if-match", "*")];
+    let moved = shop.app.planner.post_with(&path, &to, &headers).await;
+    moved.expect(200);
+    shop.until_status(&rest, "CANCELLED").await;
+    let rest = shop.ask(&json!({"kind": "BALANCE"})).await;
+    assert_eq!(rest["amount"], eur(92_000));
+    // What is owed all the same stays open.
+    let headers = [("idempotency-key", "later"), ("if-match", "*")];
+    let to = json!({"local_start": "2027-06-13T18:00:00"});
+    let moved = shop.app.planner.post_with(&path, &to, &headers).await;
+    moved.expect(200);
+    assert_eq!(shop.payment(id(&rest["id"])).await["status"], "PENDING");
+}
+
+#[sqlx::test]
 async fn the_run_of_a_hold_that_ended_waits_for_who_is_paying(pool: PgPool) {
     let shop = Shop::with_runs(pool.clone()).await;
     let payment = shop.ask(&json!({"kind": "DEPOSIT"})).await;

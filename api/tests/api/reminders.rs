@@ -262,6 +262,10 @@ async fn a_reminder_that_makes_no_sense_is_refused(pool: PgPool) {
             "#/offset",
         ),
         (
+            json!({"offset": "P1DT2H", "local_time": "09:00", "channel": "SMS", "text": "x"}),
+            "#/offset",
+        ),
+        (
             json!({"offset": "P1D", "local_time": "9", "channel": "SMS", "text": "x"}),
             "#/local_time",
         ),

@@ -111,6 +111,31 @@ pub async fn only_for_cancelled(
     .await
 }
 
+/// Payments that are still asked for, for a booking of which more is paid or asked for than it costs.
+pub async fn beyond_price(
+    db: &mut PgConnection,
+    organization_id: Uuid,
+    booking_id: Uuid,
+) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar!(
+        "WITH asked AS (
+             SELECT r.id, s.amount FROM payment_requests r
+             JOIN payment_shares s ON s.organization_id = $1 AND s.payment_request_id = r.id AND s.booking_id = $2
+             WHERE r.organization_id = $1 AND r.status IN ('PENDING', 'PROCESSING') AND r.cancel_requested_at IS NULL
+         )
+         SELECT id FROM asked
+         WHERE (SELECT total_amount FROM bookings WHERE organization_id = $1 AND id = $2)
+               < (SELECT sum(amount) FROM asked)
+                 + (SELECT COALESCE(sum(CASE WHEN kind = 'REFUND' THEN -amount ELSE amount END), 0) FROM payments
+                    WHERE organization_id = $1 AND booking_id = $2)
+         ORDER BY id",
+        organization_id,
+        booking_id
+    )
+    .fetch_all(db)
+    .await
+}
+
 /// Whether money of an event is still asked for or on its way, and wanted.
 pub async fn is_being_paid(
     db: &mut PgConnection,
