@@ -155,12 +155,14 @@ fn describe(method: &str, operation: &mut Operation) {
     }
     let needs_setup = |tag: &String| {
         [
+            "agents",
             "insights",
             "calendar",
             "documents",
             "integrations",
             "messages",
             "payments",
+            "webhooks",
         ]
         .contains(&tag.as_str())
     };
@@ -168,7 +170,8 @@ fn describe(method: &str, operation: &mut Operation) {
     if id == "get_document_content" {
         statuses.push(409);
     }
-    if operation.tags.iter().flatten().any(needs_setup) {
+    // A team of Linear needs its sidecar.
+    if id == "update_organization" || operation.tags.iter().flatten().any(needs_setup) {
         statuses.push(501);
     }
     if operation.tags.iter().flatten().any(|tag| tag == "changes") {

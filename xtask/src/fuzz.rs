@@ -13,6 +13,8 @@ use crate::terminal::say;
 use crate::throw_away::ThrowAway;
 use crate::{api_command, cargo, http, packages, paths, ports, postgres, process, redis, secrets};
 
+/// What webhooks and agents keep is sealed with these: made for this alone.
+const KEYS: &str = "k1:JORIMrg4gLnNx2dI0RTVUs6leHan5EolWBeXIl+8haQ=";
 const API: &str = "event-planner-api";
 /// Insights asks through it: without it half of their operations answer 501 only.
 const POSTGRES_SIDECAR: &str = "event-planner-mcp-postgres";
@@ -151,6 +153,7 @@ fn start_api(checkout: &Path, servers: &mut ThrowAway, key: &str) -> anyhow::Res
             format!("http://127.0.0.1:{sidecar}"),
         )
         .env("POSTGRES_SIDECAR_TOKEN", &token)
+        .env("INTEGRATIONS_KEYS", KEYS)
         .env("RATE_LIMIT", "1000000")
         .env("INSIGHTS_RATE_LIMIT", "1000000");
     start(servers, "api", api)
