@@ -336,7 +336,7 @@ async fn a_provider_that_is_away_parks_its_jobs_and_burns_no_attempt(pool: PgPoo
 #[sqlx::test]
 async fn a_provider_that_is_asked_too_often_is_asked_as_often_as_it_takes(pool: PgPool) {
     let app = app_with_traces(&pool).await;
-    for _ in 0..40 {
+    for _ in 0..50 {
         enqueue(
             &app,
             app.organization_id,
@@ -345,13 +345,11 @@ async fn a_provider_that_is_asked_too_often_is_asked_as_often_as_it_takes(pool: 
         .await;
     }
     let (stop, running) = start(&app, TEST_HANDLERS, Options::default());
-    // Pauses that grow, as for one that is away, would be 35 s together: too long.
-    until("all of them", async || traces(&pool).await.len() == 40).await;
-    let pauses: i32 = sqlx::query_scalar("SELECT pauses FROM job_lanes WHERE lane = 'slack'")
-        .fetch_one(&pool)
-        .await
-        .unwrap();
-    assert_eq!(pauses, 0);
+    // Pauses that grow, as for one that is away, would be 30 s between the first two: too long.
+    for done in [20, 35, 50] {
+        let what = format!("{done} of them");
+        until(&what, async || traces(&pool).await.len() >= done).await;
+    }
     stop.cancel();
     running.await.unwrap();
 }
