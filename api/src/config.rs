@@ -118,7 +118,7 @@ pub struct Serve {
     pub integrations: Integrations,
     #[command(flatten)]
     pub orchestrations: Orchestrations,
-    /// Networks that webhooks and agents may be called in though they are not public, also without TLS, such as
+    /// Networks that webhooks may be sent to though they are not public, also without TLS, such as
     /// `127.0.0.0/8,172.16.0.0/12`; for development. None when left out.
     #[arg(long, env, value_delimiter = ',')]
     pub webhook_allowed_networks: Vec<ipnet::IpNet>,

@@ -1,4 +1,5 @@
-//! The keys that seal what we have to send as it was given to us, such as tokens: XChaCha20-Poly1305, bound to the place of what is sealed, and replaced one by one.
+//! The keys that seal what we have to send as it was given to us, such as tokens: XChaCha20-Poly1305, bound to the place of
+//! what is sealed, and replaced one by one.
 
 use std::{fmt, sync::Arc};
 

@@ -65,22 +65,18 @@ async fn check(app: &App, agent: &Registered) -> AgentCheck {
 }
 
 fn check_built_in(app: &App, agent: &BuiltIn) -> AgentCheck {
-    let tools = || {
-        agent
-            .families
-            .iter()
-            .flat_map(|family| tools::of_family(family))
-    };
-    let missing = tools().find_map(|tool| tools::find(tool)?.missing(app));
+    let names = agent.tools();
+    let missing = names
+        .iter()
+        .find_map(|name| tools::find(name)?.missing(app));
+    let tools = names.into_iter().map(|name| RemoteTool {
+        name,
+        description: String::new(),
+        is_repeatable: true,
+    });
     AgentCheck {
         is_reachable: missing.is_none(),
         detail: missing,
-        tools: tools()
-            .map(|name| RemoteTool {
-                name: name.to_owned(),
-                description: String::new(),
-                is_repeatable: true,
-            })
-            .collect(),
+        tools: tools.collect(),
     }
 }

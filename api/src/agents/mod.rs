@@ -13,7 +13,6 @@ use crate::{
     access::{Access, ManageOrganization, ReadEvents},
     extract::{IfMatch, Json, MergePatch, Path},
     jobs::Failure,
-    outbound::Refused,
     page::{List, NoFilter, Page},
     playbooks::definition,
     problem::{OnConstraint, Problem, kinds},
@@ -173,7 +172,7 @@ async fn create_agent(
     access: Access<ManageOrganization>,
     Json(new): Json<NewAgent>,
 ) -> Result<Response, Problem> {
-    check_address(&app, &new.url)?;
+    app.agent_outbound.check(&new.url)?;
     let organization_id = access.organization_id();
     let mut work = access.begin(&app).await?;
     let (id, now) = (work.new_id(), work.now);
@@ -239,7 +238,7 @@ async fn update_agent(
         let detail = "is required with another url: the token for that, or null for none";
         return Err(Problem::field("/token", "required", detail));
     }
-    check_address(&app, &new.url)?;
+    app.agent_outbound.check(&new.url)?;
     let (id, now) = (
         queries::id(&mut work, organization_id, &agent_type).await?,
         work.now,
@@ -312,12 +311,6 @@ async fn own(work: &mut Work, organization_id: Uuid, agent_type: &str) -> Result
         }
         None => Problem::NotFound,
     })
-}
-
-fn check_address(app: &App, url: &str) -> Result<(), Problem> {
-    let refused = |refused: Refused| Problem::field("/url", "address", refused.0);
-    app.agent_outbound.to(url).map_err(refused)?;
-    Ok(())
 }
 
 fn seal(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mcp_kit::{Client, Code, Policy, Request, ToolError};
+use mcp_kit::{Client, Code, Policy, Request, ToolAnnotations, ToolError};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -35,15 +35,11 @@ pub async fn list_tools(
 ) -> Result<Vec<RemoteTool>, ToolError> {
     let tools = client(app, agent)?.list_tools(deadline).await?;
     let tools = tools.into_iter().map(|tool| {
-        let takes_key = takes_key(&tool.input_schema);
-        let hints = tool.annotations.as_ref();
-        let is_harmless = hints.is_some_and(|hints| {
-            hints.read_only_hint == Some(true) || hints.idempotent_hint == Some(true)
-        });
+        let is_repeatable = takes_key(&tool.input_schema) || is_harmless(tool.annotations.as_ref());
         RemoteTool {
             name: tool.name.into_owned(),
             description: tool.description.map(Into::into).unwrap_or_default(),
-            is_repeatable: takes_key || is_harmless,
+            is_repeatable,
         }
     });
     Ok(tools.collect())
@@ -66,9 +62,7 @@ pub async fn call(
         return Err(CallError::certain(Failure::Fatal(error)));
     };
     let takes_key = takes_key(&listed.input_schema);
-    let is_harmless = listed.annotations.as_ref().is_some_and(|hints| {
-        hints.read_only_hint == Some(true) || hints.idempotent_hint == Some(true)
-    });
+    let is_harmless = is_harmless(listed.annotations.as_ref());
     let is_repeatable = takes_key || is_harmless;
     if broke_off && !is_repeatable {
         return Err(CallError::left_to_a_person());
@@ -115,6 +109,13 @@ fn client(app: &App, agent: &Registered) -> Result<Client, ToolError> {
 fn takes_key(schema: &serde_json::Map<String, Value>) -> bool {
     let properties = schema.get("properties").and_then(Value::as_object);
     properties.is_some_and(|properties| properties.contains_key("idempotency_key"))
+}
+
+/// Whether the tool says that asking for it again does no harm.
+fn is_harmless(hints: Option<&ToolAnnotations>) -> bool {
+    hints.is_some_and(|hints| {
+        hints.read_only_hint == Some(true) || hints.idempotent_hint == Some(true)
+    })
 }
 
 /// What a failed call means for its job.

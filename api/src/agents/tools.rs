@@ -184,9 +184,7 @@ impl Tool {
         };
         done.map_err(|failure| CallError::of(failure, errand.deadline <= Instant::now()))
     }
-}
 
-impl Tool {
     async fn call_sidecar(
         &self,
         sidecar: &Sidecar,

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{Booking, NewBooking, queries, record};
 use crate::{
-    events::{Event, EventStatus},
+    events::Event,
     money::{Currency, Money, share},
     plans::{self, option::PriceLine, pricing},
     problem::{OnConstraint, Problem, kinds},
@@ -61,10 +61,7 @@ pub async fn hold(
     event: &Event,
     claims: &[Claim],
 ) -> Result<Vec<Booking>, Problem> {
-    if matches!(
-        event.status,
-        EventStatus::Completed | EventStatus::Cancelled
-    ) {
+    if event.status.is_over() {
         let detail = format!(
             "the event is {}; nothing more is booked for it",
             event.status

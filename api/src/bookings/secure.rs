@@ -5,14 +5,7 @@ use sqlx::Connection;
 use uuid::Uuid;
 
 use super::{Booking, BookingStatus, CancellationReason, Claim, Place, hold, queries, record};
-use crate::{
-    calendar,
-    events::{Event, EventStatus},
-    money::Money,
-    orchestrations,
-    problem::Problem,
-    work::Work,
-};
+use crate::{calendar, events::Event, money::Money, orchestrations, problem::Problem, work::Work};
 
 /// What became of bookings that were paid for.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,11 +44,7 @@ pub async fn secure(
     bookings: &[Uuid],
 ) -> Result<Secured, Problem> {
     let now = work.now;
-    let is_over = event.ends_at.to_jiff() <= now
-        || matches!(
-            event.status,
-            EventStatus::Completed | EventStatus::Cancelled
-        );
+    let is_over = event.ends_at.to_jiff() <= now || event.status.is_over();
     let (mut cancelled, mut confirmed) = (Vec::new(), Vec::new());
     // What was taken back so far is given up again when a later one is lost.
     let mut attempt = work.begin().await?;

@@ -10,8 +10,8 @@ use crate::{integrations::Provider, keyring::KeyRing};
 /// The keys that seal tokens and signing secrets in the database.
 #[derive(Debug, Clone, Default, Args)]
 pub struct IntegrationKeys {
-    /// Keys that seal tokens of connected accounts, tokens of agents and secrets of webhooks: `<key id>:<base64 of 32 bytes>`, newest first, separated by white space
-    /// or commas. Without them none of these can be stored.
+    /// Keys that seal tokens of connected accounts, tokens of agents and secrets of webhooks: `<key id>:<base64 of 32 bytes>`,
+    /// newest first, separated by white space or commas. Without them none of these can be stored.
     #[arg(long, env, hide_env_values = true)]
     pub integrations_keys: Option<SecretString>,
     /// File that holds them instead.

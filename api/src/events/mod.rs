@@ -54,6 +54,13 @@ pub enum EventStatus {
     Cancelled,
 }
 
+impl EventStatus {
+    /// Whether nothing about the event changes any more.
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Completed | Self::Cancelled)
+    }
+}
+
 impl std::fmt::Display for EventStatus {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -273,10 +280,7 @@ pub async fn change(
     current: &Event,
     patch: &MergePatch,
 ) -> Result<Event, Problem> {
-    if matches!(
-        current.status,
-        EventStatus::Completed | EventStatus::Cancelled
-    ) {
+    if current.status.is_over() {
         return Err(over(current));
     }
     let new: NewEvent = patch.apply(current, READ_ONLY)?;

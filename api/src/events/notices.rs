@@ -7,7 +7,7 @@ use validator::Validate;
 
 use super::{Event, EventStatus};
 use crate::{
-    messages::{self, Channel, MessageStatus, Recipients, usable_template, words_of},
+    messages::{self, Channel, MessageStatus, Recipients, text_of, words_of},
     problem::Problem,
     state::App,
     work::Work,
@@ -94,15 +94,9 @@ async fn queue_one(
     let channel = notify.recipient.channel();
     let usual = &work.settings().delivery.slack_channel;
     let recipients = Recipients::of(channel, &[], event, usual)?;
-    let template = match notify.template_id {
-        Some(id) => Some(usable_template(work, organization_id, id, channel).await?),
-        None => None,
-    };
-    let text = template
-        .as_ref()
-        .map_or(OWN_WORDS, |template| &template.text);
-    let text = words_of(work, organization_id, event, channel, text).await?;
-    let template = template.map(|template| (template.id, template.version));
+    let template_id = notify.template_id;
+    let (text, template) = text_of(work, organization_id, channel, template_id, OWN_WORDS).await?;
+    let text = words_of(work, organization_id, event, channel, &text).await?;
     let of = match template {
         Some((id, version)) => format!("moved:{}:template:{id}:{version}", event.version),
         None => format!("moved:{}", event.version),

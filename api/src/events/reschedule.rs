@@ -10,7 +10,7 @@ use uuid::Uuid;
 use validator::{Validate, ValidationError};
 
 use super::{
-    Event, EventStatus, Fold, NewEvent, READ_ONLY, WAS_MOVED, WallTime,
+    Event, Fold, NewEvent, READ_ONLY, WAS_MOVED, WallTime,
     notices::{self, MoveNotice, Notify},
     over, queries, wall_time,
 };
@@ -137,10 +137,7 @@ pub async fn reschedule(
     current: &Event,
     to: &Reschedule,
 ) -> Result<RescheduledEvent, Problem> {
-    if matches!(
-        current.status,
-        EventStatus::Completed | EventStatus::Cancelled
-    ) {
+    if current.status.is_over() {
         return Err(over(current));
     }
     let now = work.now;

@@ -89,10 +89,7 @@ pub async fn cancel_event(
     let mut work = access.begin_once(&app).await?.rehearse(query.validate_only);
     bookings::lock_availability(&mut work, organization_id).await?;
     let current = queries::lock(&mut work, organization_id, id).await?;
-    if matches!(
-        current.status,
-        EventStatus::Completed | EventStatus::Cancelled
-    ) {
+    if current.status.is_over() {
         return Err(super::over(&current));
     }
     let bookings = bookings::cancel_all(&mut work, organization_id, &current).await?;

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use super::{
     Done, Failure, Handler, Job,
     queries::{self, Again, Claims},
+    worker::PAUSE,
 };
 use crate::state::App;
 
@@ -17,11 +18,8 @@ const LONGEST_SPREAD: Duration = Duration::from_hours(1);
 const NEXT_LOOK: Duration = Duration::from_secs(15);
 /// Longest text that is kept of an error, in characters.
 const LONGEST_ERROR: usize = 500;
-
 /// Finished jobs that leave the queue together.
 const BATCH: usize = 512;
-/// After trouble with the database.
-const SECOND_TRY: Duration = Duration::from_secs(1);
 
 /// What an attempt came to, for the metrics.
 pub(super) fn outcome(ended: &Result<Done, Failure>) -> &'static str {
@@ -112,7 +110,7 @@ pub(super) async fn finish(app: App, mut finished: mpsc::UnboundedReceiver<Job>)
         }
         let mut gone = queries::finish(&app.db, &claims).await;
         if gone.is_err() {
-            tokio::time::sleep(SECOND_TRY).await;
+            tokio::time::sleep(PAUSE).await;
             gone = queries::finish(&app.db, &claims).await;
         }
         match gone {

@@ -24,7 +24,7 @@ use crate::state::App;
 /// Without a word from Postgres the queue is looked at this often: jobs that become due by themselves wait no longer.
 const POLL: Duration = Duration::from_secs(1);
 /// After trouble with the database.
-const PAUSE: Duration = Duration::from_secs(1);
+pub(super) const PAUSE: Duration = Duration::from_secs(1);
 /// One lane has this part of the places at the most.
 const LANE_SHARE: usize = 8;
 

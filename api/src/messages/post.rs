@@ -9,7 +9,7 @@ use validator::{Validate, ValidationError};
 use super::{
     Channel, Message, Notice, Recipients, known_placeholders,
     queue::{queue, words_of},
-    templates,
+    text_of,
 };
 use crate::{
     access::{Access, WriteEvents},
@@ -88,13 +88,9 @@ async fn notice_of(
     event: &events::Event,
     new: &NewMessages,
 ) -> Result<Notice, Problem> {
-    let (text, template) = match (&new.text, new.template_id) {
-        (_, Some(id)) => {
-            let template = templates::usable(work, organization_id, id, new.channel).await?;
-            (template.text, Some((id, template.version)))
-        }
-        (text, None) => (text.clone().unwrap_or_default(), None),
-    };
+    let own = new.text.as_deref().unwrap_or_default();
+    let (text, template) =
+        text_of(work, organization_id, new.channel, new.template_id, own).await?;
     let text = words_of(work, organization_id, event, new.channel, &text).await?;
     let of = match template {
         Some((id, version)) => format!("template:{id}:{version}"),

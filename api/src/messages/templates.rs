@@ -95,6 +95,21 @@ pub async fn usable(
     Ok(template)
 }
 
+/// A template's text, with its id and version; without a template `own`. Placeholders are still to be filled in.
+pub async fn text_of(
+    work: &mut Work,
+    organization_id: Uuid,
+    channel: Channel,
+    template_id: Option<Uuid>,
+    own: &str,
+) -> Result<(String, Option<(Uuid, i64)>), Problem> {
+    let Some(id) = template_id else {
+        return Ok((own.to_owned(), None));
+    };
+    let template = usable(work, organization_id, id, channel).await?;
+    Ok((template.text, Some((id, template.version))))
+}
+
 /// List the message templates, oldest first.
 #[utoipa::path(get, path = "/v1/message-templates", tag = "messages",
     responses((status = 200, description = "One page.", body = Page<MessageTemplate>)))]

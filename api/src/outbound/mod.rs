@@ -12,6 +12,8 @@ use reqwest::{
     redirect,
 };
 
+use crate::problem::Problem;
+
 mod address;
 
 pub use address::Refused;
@@ -99,6 +101,15 @@ impl Outbound {
             inside: client(true)?,
             rules,
         })
+    }
+
+    /// Whether this address may be stored, in a field `url`.
+    ///
+    /// # Errors
+    /// 422 on `/url`.
+    pub fn check(&self, address: &str) -> Result<(), Problem> {
+        let refused = |refused: Refused| Problem::field("/url", "address", refused.0);
+        self.to(address).map(drop).map_err(refused)
     }
 
     /// The client for this address, and the address parsed. Call it each time: rules may have changed since it was stored.

@@ -10,7 +10,7 @@ use validator::{Validate, ValidationError};
 
 use crate::{
     access::{Access, ReadEvents, WriteEvents},
-    events::{self, Event, EventStatus},
+    events::{self, Event},
     extract::{IfMatch, Json, MergePatch, Path},
     messages::{Channel, Recipients, known_placeholders, usable_template},
     page::{List, NoFilter, Page},
@@ -112,10 +112,7 @@ impl NewReminder {
         organization_id: Uuid,
         event: &Event,
     ) -> Result<Lead, Problem> {
-        if matches!(
-            event.status,
-            EventStatus::Completed | EventStatus::Cancelled
-        ) {
+        if event.status.is_over() {
             let detail = format!("the event is {}; nobody is reminded of it", event.status);
             return Err(Problem::conflict(&kinds::INVALID_TRANSITION, detail));
         }

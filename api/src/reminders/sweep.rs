@@ -6,13 +6,13 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::{
-    Lead, Reminder,
+    Reminder,
     queries::{self, Candidate},
 };
 use crate::{
-    events::{self, Event, EventStatus},
+    events::{self, Event},
     jobs::{Done, Failure, Job},
-    messages::{self, Notice, Recipients, usable_template, words_of},
+    messages::{self, Notice, Recipients, text_of, words_of},
     problem::Problem,
     state::App,
     work::Work,
@@ -73,15 +73,11 @@ async fn remind(app: &App, candidate: &Candidate) -> Result<(), Problem> {
         Err(sqlx::Error::RowNotFound) => return Ok(()),
         row => row?.of(&event),
     };
-    let is_over = matches!(
-        event.status,
-        EventStatus::Completed | EventStatus::Cancelled
-    );
     let is_handled =
         reminder.handled_for.map(jiff_sqlx::Timestamp::to_jiff) == Some(event.starts_at.to_jiff());
-    let due = Lead::parse(&reminder.offset, reminder.local_time.as_deref())
-        .and_then(|lead| lead.before(&event));
-    let Some(due) = due.filter(|due| *due <= now && !is_over && !is_handled) else {
+    let due = reminder.due_at.map(jiff_sqlx::Timestamp::to_jiff);
+    let is_due = |due: &Timestamp| *due <= now && !event.status.is_over() && !is_handled;
+    let Some(due) = due.filter(is_due) else {
         return Ok(());
     };
     let failure = match tell(&mut work, &reminder, &event, due).await {
@@ -123,13 +119,9 @@ async fn tell(
 ) -> Result<(), Problem> {
     let organization_id = work.organization_id();
     let channel = reminder.channel;
-    let (text, template) = match (&reminder.text, reminder.template_id) {
-        (_, Some(id)) => {
-            let template = usable_template(work, organization_id, id, channel).await?;
-            (template.text, Some((id, template.version)))
-        }
-        (text, None) => (text.clone().unwrap_or_default(), None),
-    };
+    let own = reminder.text.as_deref().unwrap_or_default();
+    let (text, template) =
+        text_of(work, organization_id, channel, reminder.template_id, own).await?;
     let usual = work.settings().delivery.slack_channel.clone();
     let recipients = Recipients::of(channel, &reminder.recipients, event, &usual)?;
     let notice = Notice {

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{apply::apply, queries, record};
+use super::{apply::apply, queries, record_all};
 use crate::{events, jobs::Failure, sidecars::Errand, state::App, work::Work};
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -69,9 +69,8 @@ pub async fn drop_open(
         .collect();
     let task_ids: Vec<_> = dropped.iter().map(|task| task.id).collect();
     queries::delete(&mut work, organization_id, &task_ids).await?;
-    for task in &dropped {
-        record(&mut work, "task.deleted", task.id, Some(task), None).await?;
-    }
+    let changes = dropped.iter().map(|task| (task.id, Some(task), None));
+    record_all(&mut work, "task.deleted", &changes.collect::<Vec<_>>()).await?;
     work.commit_silently().await?;
     Ok(DropOpenOutput { task_ids })
 }

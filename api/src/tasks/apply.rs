@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use validator::Validate;
 
-use super::{Task, check_event, queries, record, templates};
+use super::{Task, check_event, queries, record_all, templates};
 use crate::{
     access::{Access, WriteEvents},
     events::{self, Event},
@@ -75,9 +75,8 @@ pub async fn apply(
     }
     let created =
         queries::insert_items(work, organization_id, event.id, &template.key, &new, now).await?;
-    for task in &created {
-        record(work, "task.created", task.id, None, Some(task)).await?;
-    }
+    let changes = created.iter().map(|task| (task.id, None, Some(task)));
+    record_all(work, "task.created", &changes.collect::<Vec<_>>()).await?;
     let tasks = queries::of_checklist(work, organization_id, event.id, &template.key).await?;
     Ok(AppliedChecklist {
         template: template.key,

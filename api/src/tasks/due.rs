@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use validator::Validate;
 
-use super::{queries, record};
+use super::{queries, record_all};
 use crate::{
     civil,
     events::Event,
@@ -119,11 +119,11 @@ pub async fn follow(
         return Ok(Vec::new());
     }
     let updated = queries::set_due(work, organization_id, &changes, now).await?;
-    for task in &updated {
+    let changes = updated.iter().map(|task| {
         let before = moved.iter().find(|(before, _)| before.id == task.id);
-        let before = before.map(|(before, _)| before);
-        record(work, "task.updated", task.id, before, Some(task)).await?;
-    }
+        (task.id, before.map(|(before, _)| before), Some(task))
+    });
+    record_all(work, "task.updated", &changes.collect::<Vec<_>>()).await?;
     let moved = moved.into_iter().map(|(task, planned)| MovedTask {
         task_id: task.id,
         title: task.title,

@@ -45,13 +45,17 @@ struct WrittenIssue {
     state_type: String,
 }
 
-/// Leaves it to a worker to show a task as it is now, if the organization wants that.
-pub async fn enqueue(work: &mut Work, task_id: Uuid) -> Result<(), Problem> {
+/// Leaves it to workers to show tasks as they are now, if the organization wants that.
+pub async fn enqueue(work: &mut Work, task_ids: &[Uuid]) -> Result<(), Problem> {
     let organization_id = work.organization_id();
-    if organizations::linear_team(work, organization_id)
-        .await?
-        .is_some()
+    if task_ids.is_empty()
+        || organizations::linear_team(work, organization_id)
+            .await?
+            .is_none()
     {
+        return Ok(());
+    }
+    for task_id in task_ids.iter().copied() {
         let job = NewJob::new("linear.mirror_task", &Mirror { task_id })?;
         work.enqueue(job.lane(Provider::Linear.as_str())).await?;
     }

@@ -298,11 +298,12 @@ pub async fn cancel_open(
 ) -> Result<(), Problem> {
     let open = queries::lock_open_of(work, organization_id, event_id).await?;
     let now = work.now;
-    for task in queries::cancel_open_of(work, organization_id, event_id, now).await? {
+    let cancelled = queries::cancel_open_of(work, organization_id, event_id, now).await?;
+    let changes = cancelled.iter().map(|task| {
         let before = open.iter().find(|before| before.id == task.id);
-        record(work, "task.cancelled", task.id, before, Some(&task)).await?;
-    }
-    Ok(())
+        (task.id, before, Some(task))
+    });
+    record_all(work, "task.cancelled", &changes.collect::<Vec<_>>()).await
 }
 
 /// What every change of a task leaves behind: the trail, and the issue that shows it.
@@ -313,8 +314,20 @@ async fn record(
     before: Option<&Task>,
     after: Option<&Task>,
 ) -> Result<(), Problem> {
-    work.audit(action, ("task", id), before, after).await?;
-    mirror::enqueue(work, id).await
+    record_all(work, action, &[(id, before, after)]).await
+}
+
+/// The same, of changes that are made together: ids, and the tasks before and after.
+async fn record_all(
+    work: &mut Work,
+    action: &'static str,
+    changes: &[(Uuid, Option<&Task>, Option<&Task>)],
+) -> Result<(), Problem> {
+    for &(id, before, after) in changes {
+        work.audit(action, ("task", id), before, after).await?;
+    }
+    let ids: Vec<_> = changes.iter().map(|(id, ..)| *id).collect();
+    mirror::enqueue(work, &ids).await
 }
 
 /// The event first, as everything does that changes both: so nobody waits for each other in a circle.

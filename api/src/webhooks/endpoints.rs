@@ -153,7 +153,7 @@ async fn create_webhook_endpoint(
     access: Access<WriteWebhooks>,
     Json(new): Json<NewWebhookEndpoint>,
 ) -> Result<Response, Problem> {
-    check_address(&app, &new)?;
+    app.outbound.check(&new.url)?;
     let organization_id = access.organization_id();
     let mut work = access.begin(&app).await?;
     let (id, now) = (work.new_id(), work.now);
@@ -218,7 +218,7 @@ async fn update_webhook_endpoint(
     let current = queries::lock(&mut work, organization_id, id).await?;
     if_match.check(current.version)?;
     let new: NewWebhookEndpoint = patch.apply(&current, READ_ONLY)?;
-    check_address(&app, &new)?;
+    app.outbound.check(&new.url)?;
     let now = work.now;
     let endpoint = queries::update(&mut work, organization_id, id, &new, now).await?;
     work.audit(
@@ -344,12 +344,6 @@ async fn show_once(
     shown.secret = None;
     let replay = answer(&shown, version)?;
     work.commit_with_replay(first, &replay).await
-}
-
-fn check_address(app: &App, new: &NewWebhookEndpoint) -> Result<(), Problem> {
-    let refused = |refused: crate::outbound::Refused| Problem::field("/url", "address", refused.0);
-    app.outbound.to(&new.url).map_err(refused)?;
-    Ok(())
 }
 
 fn known_types(names: &[String]) -> Result<(), ValidationError> {

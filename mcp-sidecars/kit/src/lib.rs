@@ -89,3 +89,6 @@ pub use settings::{Cli, NoSettings, Settings};
 pub use sidecar::{NoExtras, Service, Sidecar};
 pub use tool::{NoArguments, Tool};
 pub use tools::Tools;
+
+/// What a listed tool says of its effects.
+pub use rmcp::model::ToolAnnotations;
