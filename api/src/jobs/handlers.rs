@@ -121,6 +121,13 @@ pub const HANDLERS: &[Handler] = &[
         run: |app, job| Box::pin(tasks::mirror(app, job)),
     },
     Handler {
+        kind: "linear.mirror_open",
+        attempts: 20,
+        timeout: Duration::from_secs(30),
+        every: None,
+        run: |app, job| Box::pin(tasks::mirror_open(app, job)),
+    },
+    Handler {
         kind: "calendar.sync",
         attempts: calendar::ATTEMPTS,
         timeout: Duration::from_secs(30),

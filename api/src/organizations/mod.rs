@@ -18,6 +18,7 @@ use crate::{
     members::{self, Member, NewMember},
     problem::Problem,
     state::App,
+    tasks,
     work::{Answer, Work},
 };
 
@@ -218,6 +219,9 @@ async fn update_organization(
     let new: NewOrganization = patch.apply(&current, READ_ONLY)?;
     if new.linear_team.is_some() && new.linear_team != current.linear_team {
         app.sidecars.linear.check()?;
+        if current.linear_team.is_none() {
+            tasks::enqueue_open(&mut work).await?;
+        }
     }
     let now = work.now;
     let organization = queries::update(&mut work, id, &new, now).await?;

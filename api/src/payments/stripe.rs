@@ -40,12 +40,21 @@ pub struct Intent {
 pub struct Reference {
     pub organization_id: Option<Uuid>,
     pub payment_id: Option<Uuid>,
+    pub refund_id: Option<Uuid>,
 }
 
 #[derive(Debug, Deserialize)]
 pub struct Refund {
     pub refund_id: Option<String>,
     pub status: Option<String>,
+    #[serde(default)]
+    reference: Reference,
+}
+
+#[derive(Deserialize)]
+struct Refunds {
+    items: Vec<Refund>,
+    next_cursor: Option<String>,
 }
 
 pub async fn open_session(
@@ -106,7 +115,7 @@ pub async fn intent(app: &App, errand: &Errand, id: &str) -> Result<Intent, Side
     stripe.ask(errand, "get_payment", &arguments).await
 }
 
-/// Gives back once for `refund_id`, our own.
+/// Gives back once for `refund_id`, our own: Stripe knows its key again for a day, and its own list for ever.
 pub async fn refund(
     app: &App,
     errand: &Errand,
@@ -115,14 +124,40 @@ pub async fn refund(
     refund_id: Uuid,
     amount: i64,
 ) -> Result<Refund, SidecarError> {
-    let arguments =
-        json!({ "payment_id": intent_id, "amount": amount, "reference": reference(request) });
+    if let Some(made) = refund_of(app, errand, intent_id, refund_id).await? {
+        return Ok(made);
+    }
+    let mut reference = reference(request);
+    reference["refund_id"] = json!(refund_id);
+    let arguments = json!({ "payment_id": intent_id, "amount": amount, "reference": reference });
     let errand = Errand {
         idempotency_key: refund_id.to_string(),
         ..errand.clone()
     };
     let stripe = &app.sidecars.stripe;
     stripe.run(&errand, "refund_payment", &arguments).await
+}
+
+/// What was given back for `refund_id` before.
+async fn refund_of(
+    app: &App,
+    errand: &Errand,
+    intent_id: &str,
+    refund_id: Uuid,
+) -> Result<Option<Refund>, SidecarError> {
+    let stripe = &app.sidecars.stripe;
+    let mut arguments = json!({ "payment_id": intent_id, "limit": 100 });
+    loop {
+        let page: Refunds = stripe.ask(errand, "list_refunds", &arguments).await?;
+        let mut refunds = page.items.into_iter();
+        if let Some(made) = refunds.find(|made| made.reference.refund_id == Some(refund_id)) {
+            return Ok(Some(made));
+        }
+        let Some(cursor) = page.next_cursor else {
+            return Ok(None);
+        };
+        arguments["cursor"] = cursor.into();
+    }
 }
 
 fn reference(request: &Request) -> serde_json::Value {

@@ -10,7 +10,7 @@ use futures_util::{StreamExt, stream::BoxStream};
 use mcp_kit::{Incoming, ToolError};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Errand, Sidecar, SidecarError};
+use super::{Errand, Sidecar, SidecarError, is_own};
 
 /// Bytes on their way in.
 pub struct Upload {
@@ -58,6 +58,7 @@ impl Sidecar {
         } = upload;
         let client = self.client()?;
         let request = self.request(errand, tool, arguments).await?;
+        let is_own = is_own(&request);
         let sent = async {
             let request = request?.with_idempotency_key(&errand.idempotency_key);
             let value = client
@@ -65,7 +66,8 @@ impl Sidecar {
                 .await?;
             serde_json::from_value(value).map_err(ToolError::internal)
         };
-        sent.await.map_err(|error| self.error(error, errand))
+        sent.await
+            .map_err(|error| self.error(error, is_own, errand.request_id()))
     }
 
     /// Calls a tool that gives bytes. The answer's status and headers are there when this returns; the bytes follow.
@@ -78,15 +80,13 @@ impl Sidecar {
     ) -> Result<Incoming, SidecarError> {
         let client = self.client()?;
         let request = self.request(errand, tool, arguments).await?;
+        let is_own = is_own(&request);
         let opened = async {
             let request = request?.read_only();
             client.fetch_content(&request, range).await
         };
-        opened.await.map_err(|error| self.error(error, errand))
-    }
-
-    fn error(&self, error: ToolError, errand: &Errand) -> SidecarError {
-        let request_id = errand.request_id.as_deref().unwrap_or_default();
-        SidecarError::of(error, self.name, request_id)
+        opened
+            .await
+            .map_err(|error| self.error(error, is_own, errand.request_id()))
     }
 }

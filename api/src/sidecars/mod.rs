@@ -169,7 +169,7 @@ impl Sidecar {
         let request = self.request(errand, tool, arguments).await?;
         self.send(
             request.map(|request| request.with_idempotency_key(&errand.idempotency_key)),
-            errand.request_id.as_deref().unwrap_or_default(),
+            errand.request_id(),
         )
         .await
     }
@@ -183,11 +183,8 @@ impl Sidecar {
         arguments: &impl Serialize,
     ) -> Result<T, SidecarError> {
         let request = self.request(errand, tool, arguments).await?;
-        self.send(
-            request.map(Request::read_only),
-            errand.request_id.as_deref().unwrap_or_default(),
-        )
-        .await
+        self.send(request.map(Request::read_only), errand.request_id())
+            .await
     }
 
     /// Calls a tool that changes nothing, for the member behind `access`.
@@ -225,7 +222,7 @@ impl Sidecar {
         let Some((accounts, provider)) = self.accounts.as_ref().filter(|_| self.is_set()) else {
             return Ok(None);
         };
-        let request_id = errand.request_id.as_deref().unwrap_or_default();
+        let request_id = errand.request_id();
         let (organization_id, deadline) = (errand.organization_id, errand.deadline);
         accounts
             .account(organization_id, *provider, request_id, deadline)
@@ -238,18 +235,21 @@ impl Sidecar {
         request_id: &str,
     ) -> Result<T, SidecarError> {
         let client = self.client()?;
-        let (answer, is_own) = match request {
-            Ok(request) => (client.call_as(&request).await, request.account.is_some()),
-            Err(error) => (Err(error), false),
+        let is_own = is_own(&request);
+        let answer = match request {
+            Ok(request) => client.call_as(&request).await,
+            Err(error) => Err(error),
         };
-        answer.map_err(|error| {
-            // Others are not asked less because this account was asked too often.
-            let is_own = is_own && error.code == mcp_kit::Code::RateLimited;
-            match SidecarError::of(error, self.name, request_id) {
-                SidecarError::Problem(problem) if is_own => SidecarError::Own(problem),
-                error => error,
-            }
-        })
+        answer.map_err(|error| self.error(error, is_own, request_id))
+    }
+
+    fn error(&self, error: mcp_kit::ToolError, is_own: bool, request_id: &str) -> SidecarError {
+        // Others are not asked less because this account was asked too often.
+        let is_own = is_own && error.code == mcp_kit::Code::RateLimited;
+        match SidecarError::of(error, self.name, request_id) {
+            SidecarError::Problem(problem) if is_own => SidecarError::Own(problem),
+            error => error,
+        }
     }
 
     fn client(&self) -> Result<&Client, SidecarError> {
@@ -277,6 +277,10 @@ impl<P> Access<P> {
 }
 
 impl Errand {
+    fn request_id(&self) -> &str {
+        self.request_id.as_deref().unwrap_or_default()
+    }
+
     fn request(
         &self,
         tool: &str,
@@ -289,6 +293,13 @@ impl Errand {
         request.account.clone_from(&self.account);
         Ok(request)
     }
+}
+
+/// Whether a call acts with an account that the organization connected.
+fn is_own(request: &Result<Request, mcp_kit::ToolError>) -> bool {
+    request
+        .as_ref()
+        .is_ok_and(|request| request.account.is_some())
 }
 
 /// A call under this request's id and trace, for its member, due before its answer is.

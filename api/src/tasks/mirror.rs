@@ -62,6 +62,23 @@ pub async fn enqueue(work: &mut Work, task_ids: &[Uuid]) -> Result<(), Problem> 
     Ok(())
 }
 
+/// Leaves it to a worker to show what is open already: the organization has only now asked for it.
+pub async fn enqueue_open(work: &mut Work) -> Result<(), Problem> {
+    let job = NewJob::new("linear.mirror_open", &json!({}))?;
+    work.enqueue(job.lane(Provider::Linear.as_str())).await?;
+    Ok(())
+}
+
+/// That job.
+pub async fn mirror_open(app: App, job: Job) -> Result<Done, Failure> {
+    let mut work = Work::system(&app, job.organization_id).await?;
+    let open = queries::open(&mut work, job.organization_id).await?;
+    enqueue(&mut work, &open).await?;
+    let done = job.settle(&mut work).await?;
+    work.commit_silently().await?;
+    Ok(done)
+}
+
 /// The job: one issue for a task, however often it changes, closed when the task is done, cancelled or removed.
 pub async fn mirror(app: App, job: Job) -> Result<Done, Failure> {
     let Mirror { task_id } = job.read()?;

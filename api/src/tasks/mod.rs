@@ -27,7 +27,7 @@ mod mirror;
 mod queries;
 mod templates;
 pub use due::{Due, DueChange, MovedTask, follow};
-pub use mirror::mirror;
+pub use mirror::{enqueue_open, mirror, mirror_open};
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()

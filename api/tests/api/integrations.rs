@@ -452,8 +452,7 @@ async fn calls_of_a_job_act_with_the_organizations_account(pool: PgPool) {
 /// Lets a worker show everything in Linear that waits for it.
 async fn mirror(app: &TestApp) {
     work_until(app, async || {
-        let left =
-            "SELECT count(*) FROM jobs WHERE kind = 'linear.mirror_task' AND died_at IS NULL";
+        let left = "SELECT count(*) FROM jobs WHERE kind LIKE 'linear.%' AND died_at IS NULL";
         let left = sqlx::query_scalar::<_, i64>(left).fetch_one(&app.app.db);
         left.await.unwrap() == 0
     })
@@ -500,17 +499,28 @@ async fn a_task_is_one_issue_that_follows_it_to_its_end(pool: PgPool) {
         "/v1/events/{}/tasks",
         create(&app.planner, "/v1/events", &event()).await
     );
-    let unseen = json!({ "title": "Nobody has asked for it", "due": { "days_before": 1 } });
-    app.planner.post(&tasks, &unseen).await.expect(201);
+    let mut earlier = Vec::new();
+    for title in ["Done before", "Open before"] {
+        let new = json!({ "title": title, "due": { "days_before": 1 } });
+        earlier.push(create(&app.planner, &tasks, &new).await);
+    }
+    let done = format!("/v1/tasks/{}/complete", earlier[0]);
+    app.planner.post(&done, &Value::Null).await.expect(200);
     let organization = format!("/v1/organizations/{}", app.organization_id);
     let team = json!({ "linear_team": "SEC" });
     app.owner.patch(&organization, "*", &team).await.expect(200);
+
+    // What is open already is shown, too; what is done is over.
+    mirror(&app).await;
+    let shown = issue(&app, "SEC-1").await;
+    assert_eq!(shown["title"], "Open before");
+    assert_eq!(counts(&sandbox).await["linear"]["issues"], 1);
 
     let new = json!({ "title": "Book the band", "description": "Jazz",
         "due": { "days_before": 14, "time": "23:30" } });
     let path = format!("/v1/tasks/{}", create(&app.planner, &tasks, &new).await);
     mirror(&app).await;
-    let shown = issue(&app, "SEC-1").await;
+    let shown = issue(&app, "SEC-2").await;
     assert_eq!(
         (&shown["title"], &shown["description"], &shown["due_date"]),
         (
@@ -522,7 +532,7 @@ async fn a_task_is_one_issue_that_follows_it_to_its_end(pool: PgPool) {
     let change = json!({ "title": "Book the DJ", "description": "" });
     app.planner.patch(&path, "*", &change).await.expect(200);
     mirror(&app).await;
-    let shown = issue(&app, "SEC-1").await;
+    let shown = issue(&app, "SEC-2").await;
     assert_eq!(
         (&shown["title"], shown.get("description")),
         (&json!("Book the DJ"), None)
@@ -531,12 +541,12 @@ async fn a_task_is_one_issue_that_follows_it_to_its_end(pool: PgPool) {
         let step = format!("{path}/{step}");
         app.planner.post(&step, &Value::Null).await.expect(200);
         mirror(&app).await;
-        assert_eq!(issue(&app, "SEC-1").await["state"], state);
+        assert_eq!(issue(&app, "SEC-2").await["state"], state);
     }
     assert_eq!(app.planner.delete(&path, "*").await.status, 204);
     mirror(&app).await;
-    assert_eq!(issue(&app, "SEC-1").await["state_type"], "canceled");
-    assert_eq!(counts(&sandbox).await["linear"]["issues"], 1);
+    assert_eq!(issue(&app, "SEC-2").await["state_type"], "canceled");
+    assert_eq!(counts(&sandbox).await["linear"]["issues"], 2);
 }
 
 #[sqlx::test]

@@ -7,7 +7,7 @@ use event_planner_api::{
     payments::actions::{self, CancelOrRefundInput, RequestDepositInput},
     sidecars::Errand,
 };
-use event_planner_sandbox::{Fault, Misbehaviour, Provider, Sandbox};
+use event_planner_sandbox::{Fault, Misbehaviour, Provider, Sandbox, World};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -927,6 +927,47 @@ async fn an_action_whose_refund_failed_gives_back_when_it_is_tried_again(pool: P
             .await
             .unwrap();
     assert_eq!(statuses, ["FAILED", "SUCCEEDED"]);
+}
+
+#[sqlx::test]
+async fn a_refund_whose_answer_was_lost_is_found_after_its_key_is_forgotten(pool: PgPool) {
+    let shop = Shop::new(pool.clone()).await;
+    let payment = shop.ask(&json!({"kind": "DEPOSIT"})).await;
+    press(&payment, "pay").await;
+    let paid = shop.until_status(&payment, "SUCCEEDED").await;
+    let lost = Fault::new(Provider::Stripe, Misbehaviour::Cut).after();
+    shop.sandbox.misbehave(lost.on("POST", "/v1/refunds"));
+    let part = json!({"amount": eur(8_000)});
+    shop.post(&paid, "refund", &part).await.expect(200);
+    until("given back, unknown to us", async || {
+        let ended =
+            "SELECT count(*) FROM jobs WHERE kind = 'payments.refund' AND last_error IS NOT NULL";
+        let ended = sqlx::query_scalar::<_, i64>(ended).fetch_one(&pool);
+        ended.await.unwrap() == 1
+    })
+    .await;
+    forget_keys(&shop.sandbox.world);
+    shop.sandbox.world.faults.clear();
+    let given_back = shop.until_status(&payment, "PARTIALLY_REFUNDED").await;
+    assert_eq!(given_back["refunded"], eur(8_000));
+    until("nothing is under way", async || {
+        shop.payment(id(&payment["id"])).await["refund_pending"] == eur(0)
+    })
+    .await;
+    assert_eq!(
+        providers::counts(&shop.sandbox).await["stripe"]["refunds"],
+        1
+    );
+}
+
+/// As if a day had passed: Stripe knows no idempotency key again.
+fn forget_keys(world: &World) {
+    let mut things = world.things();
+    let mut stripe = serde_json::to_value(&things.stripe).unwrap();
+    for ledger in stripe["ledgers"].as_object_mut().unwrap().values_mut() {
+        ledger["answered"] = json!({});
+    }
+    things.stripe = serde_json::from_value(stripe).unwrap();
 }
 
 /// Ends all holds, as if their time were over.

@@ -40,6 +40,9 @@ pub(crate) struct Reference {
     /// The payment's id in the planner: what Stripe tells of it later is known again by it.
     #[validate(length(min = 1, max = 64), custom(function = "plain_id"))]
     pub(crate) payment_id: Option<String>,
+    /// A refund's id in the planner: it finds by it what it asked for.
+    #[validate(length(min = 1, max = 64), custom(function = "plain_id"))]
+    pub(crate) refund_id: Option<String>,
 }
 
 /// What Stripe keeps of the planner's ids.
@@ -52,6 +55,8 @@ pub(crate) struct Kept {
     pub(crate) event_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) payment_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) refund_id: Option<String>,
 }
 
 fn one() -> i64 {
@@ -101,6 +106,7 @@ pub(crate) fn push_reference(form: &mut Form, reference: &Kept, names: &[&str]) 
             ("organization_id", &reference.organization_id),
             ("event_id", &reference.event_id),
             ("payment_id", &reference.payment_id),
+            ("refund_id", &reference.refund_id),
         ] {
             if let Some(id) = id {
                 form.push((format!("{name}[{key}]"), id.clone()));
@@ -124,6 +130,7 @@ impl Reference {
             organization_id: own.or_else(|| self.organization_id.clone()),
             event_id: self.event_id.clone(),
             payment_id: self.payment_id.clone(),
+            refund_id: self.refund_id.clone(),
         })
     }
 }

@@ -32,6 +32,18 @@ pub async fn shown(
     .await
 }
 
+/// Tasks of events to come that nobody has done, oldest first.
+pub async fn open(db: &mut PgConnection, organization_id: Uuid) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar!(
+        "SELECT t.id FROM tasks t JOIN events e ON e.organization_id = t.organization_id AND e.id = t.event_id
+         WHERE t.organization_id = $1 AND t.status = 'OPEN' AND e.status NOT IN ('COMPLETED', 'CANCELLED')
+         ORDER BY t.id",
+        organization_id
+    )
+    .fetch_all(db)
+    .await
+}
+
 /// Linear's id of the issue that shows a task.
 pub async fn issue(
     db: &mut PgConnection,
