@@ -260,10 +260,11 @@ impl Content {
 }
 
 impl When {
-    /// As it is written: the day or the time.
+    /// For people: the day, or day and time.
     pub(super) fn text(&self) -> String {
         let day = || self.date.map(|date| date.to_string()).unwrap_or_default();
-        self.date_time.clone().unwrap_or_else(day)
+        let time = self.date_time.as_ref();
+        time.map_or_else(day, |time| time.replacen('T', " ", 1))
     }
 
     /// Checks it, and writes a time with its zone and the zone's offset.
