@@ -342,6 +342,12 @@ impl From<sqlx::Error> for Problem {
                     "text must not contain the character U+0000".into(),
                     Vec::new(),
                 ),
+                // A time beyond those that Postgres knows.
+                Some("22008") => Self::Malformed(
+                    &kinds::MALFORMED_REQUEST,
+                    "a time is too far in the past or in the future".into(),
+                    Vec::new(),
+                ),
                 // Deadlock or serialization failure: nothing was done, and trying again may work.
                 Some("40001" | "40P01") => Self::conflict(
                     &kinds::CONCURRENT_CHANGE,

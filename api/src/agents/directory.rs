@@ -121,13 +121,11 @@ impl Directory {
 
     /// The tool of that name, as this agent may use it.
     pub fn find(&self, agent_type: &str, tool: &str) -> Result<Found<'_>, Unknown> {
-        let built_in = BUILT_IN.iter().find(|agent| agent.agent_type == agent_type);
-        let registered = self.0.get(agent_type);
-        if let (Some(agent), Some(tool)) = (built_in, tools::find(tool))
-            && agent.families.contains(&tool.family())
-        {
+        if let Some(tool) = built_in_tool(agent_type, tool) {
             return Ok(Found::BuiltIn(tool));
         }
+        let built_in = built_in(agent_type);
+        let registered = self.0.get(agent_type);
         if let Some(agent) = registered
             && (agent.tools.is_empty() || agent.tools.iter().any(|known| known == tool))
         {
@@ -142,6 +140,17 @@ impl Directory {
             ))),
         }
     }
+}
+
+/// The agent of that type that comes along.
+pub fn built_in(agent_type: &str) -> Option<&'static BuiltIn> {
+    BUILT_IN.iter().find(|agent| agent.agent_type == agent_type)
+}
+
+/// The tool of that name, if it is a built-in agent's of that type: any other agent's may have the same name.
+pub fn built_in_tool(agent_type: &str, tool: &str) -> Option<&'static Tool> {
+    let (agent, tool) = (built_in(agent_type)?, tools::find(tool)?);
+    agent.families.contains(&tool.family()).then_some(tool)
 }
 
 impl BuiltIn {

@@ -28,7 +28,9 @@ mod queries;
 pub mod remote;
 mod token;
 pub mod tools;
-pub use directory::{BUILT_IN, BuiltIn, Directory, Found, Registered, Unknown};
+pub use directory::{
+    BUILT_IN, BuiltIn, Directory, Found, Registered, Unknown, built_in, built_in_tool,
+};
 pub use remote::RemoteTool;
 use token::SealedToken;
 pub use token::seal_anew;
@@ -95,6 +97,9 @@ pub struct NewAgent {
     #[schema(max_items = 200, required = false)]
     pub tools: Vec<String>,
 }
+
+/// More agents than anybody needs: each attempt at a step looks at all of them.
+const MOST_AGENTS: i64 = 100;
 
 /// What `NewAgent` cannot set.
 const READ_ONLY: &[&str] = &["kind", "has_token", "version", "created_at"];
@@ -177,13 +182,25 @@ async fn create_agent(
     let mut work = access.begin(&app).await?;
     let (id, now) = (work.new_id(), work.now);
     let token = seal(&app, organization_id, id, new.token.as_deref())?;
-    let agent = queries::insert(&mut work, organization_id, id, &new, token.as_ref(), now)
-        .await
-        .on_constraint(|constraint| {
-            let detail = "another agent has this type; delete it first";
-            (constraint == "agent_type_once")
-                .then(|| Problem::conflict(&kinds::ALREADY_EXISTS, detail))
-        })?;
+    let token = token.as_ref();
+    let agent = queries::insert(
+        &mut work,
+        organization_id,
+        id,
+        &new,
+        token,
+        MOST_AGENTS,
+        now,
+    )
+    .await
+    .on_constraint(|constraint| {
+        let detail = "another agent has this type; delete it first";
+        (constraint == "agent_type_once").then(|| Problem::conflict(&kinds::ALREADY_EXISTS, detail))
+    })?;
+    let agent = agent.ok_or_else(|| {
+        let detail = format!("an organization has at most {MOST_AGENTS} agents of its own");
+        Problem::conflict(&kinds::INVALID_TRANSITION, detail)
+    })?;
     work.audit("agent.created", ("agent", id), None::<&()>, Some(&agent))
         .await?;
     let location = format!("/v1/agents/{}", agent.agent_type);
@@ -282,10 +299,6 @@ async fn delete_agent(
     work.commit(Answer::no_content()).await
 }
 
-fn built_in(agent_type: &str) -> Option<&'static BuiltIn> {
-    BUILT_IN.iter().find(|agent| agent.agent_type == agent_type)
-}
-
 impl From<&BuiltIn> for Agent {
     fn from(agent: &BuiltIn) -> Self {
         Self {
@@ -303,7 +316,7 @@ impl From<&BuiltIn> for Agent {
 
 /// The agent, if the organization registered it.
 async fn own(work: &mut Work, organization_id: Uuid, agent_type: &str) -> Result<Agent, Problem> {
-    let agent = queries::get(work, organization_id, agent_type).await?;
+    let agent = queries::lock(work, organization_id, agent_type).await?;
     agent.ok_or_else(|| match built_in(agent_type) {
         Some(_) => {
             let detail = "a built-in agent cannot be changed or removed";

@@ -38,7 +38,7 @@ pub async fn get(
         Agent,
         r#"SELECT agent_type, 'MCP' AS "kind!: AgentKind", description, url AS "url?", token IS NOT NULL AS "has_token!", tools,
                   version AS "version?", created_at AS "created_at?"
-           FROM agents WHERE organization_id = $1 AND agent_type = $2 FOR UPDATE"#,
+           FROM agents WHERE organization_id = $1 AND agent_type = $2"#,
         organization_id,
         agent_type
     )
@@ -46,18 +46,37 @@ pub async fn get(
     .await
 }
 
+/// The same, and nobody else changes it until the change ends.
+pub async fn lock(
+    db: &mut PgConnection,
+    organization_id: Uuid,
+    agent_type: &str,
+) -> sqlx::Result<Option<Agent>> {
+    sqlx::query!(
+        "SELECT id FROM agents WHERE organization_id = $1 AND agent_type = $2 FOR UPDATE",
+        organization_id,
+        agent_type
+    )
+    .fetch_optional(&mut *db)
+    .await?;
+    get(db, organization_id, agent_type).await
+}
+
+/// None where the organization has `most` agents already.
 pub async fn insert(
     db: &mut PgConnection,
     organization_id: Uuid,
     id: Uuid,
     new: &NewAgent,
     token: Option<&SealedToken>,
+    most: i64,
     now: Timestamp,
-) -> sqlx::Result<Agent> {
+) -> sqlx::Result<Option<Agent>> {
     sqlx::query_as!(
         Agent,
         r#"INSERT INTO agents (organization_id, id, agent_type, description, url, key_id, token, tools, created_at, updated_at)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
+           SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $9
+           WHERE (SELECT count(*) FROM agents WHERE organization_id = $1) < $10
            RETURNING agent_type, 'MCP' AS "kind!: AgentKind", description, url AS "url?", token IS NOT NULL AS "has_token!", tools,
                      version AS "version?", created_at AS "created_at?""#,
         organization_id,
@@ -68,9 +87,10 @@ pub async fn insert(
         token.map(|token| &token.key_id),
         token.map(|token| &token.token),
         &new.tools,
-        now.to_sqlx()
+        now.to_sqlx(),
+        most
     )
-    .fetch_one(db)
+    .fetch_optional(db)
     .await
 }
 

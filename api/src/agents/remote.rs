@@ -77,7 +77,15 @@ pub async fn call(
     }
     match client.call(&request).await {
         Ok(value) => Ok(value),
-        Err(error) if is_repeatable || error.is_undone => Err(failed(&error, true)),
+        Err(error) if is_repeatable || error.is_undone => {
+            let told = failed(&error, true);
+            // What the agent says of itself comes without a cause; a lost connection says nothing.
+            let is_lost = error.code == Code::Unavailable && error.cause.is_some();
+            Err(CallError {
+                is_uncertain: told.is_uncertain || (is_lost && !error.is_undone),
+                ..told
+            })
+        }
         Err(error) if matches!(error.code, Code::Unavailable | Code::Timeout) => {
             Err(CallError::left_to_a_person())
         }

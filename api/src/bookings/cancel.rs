@@ -127,15 +127,24 @@ pub(super) async fn cancel(
     })
 }
 
-/// Releases every hold that has expired, organization by organization; gives how many.
+/// Releases every hold that has expired, organization by organization; gives how many. What goes wrong in one is told when
+/// all the others had their turn.
 pub async fn release_expired(app: &App) -> Result<u64, Problem> {
-    let mut released = 0;
+    let (mut released, mut trouble) = (0, None);
     for organization_id in queries::organizations_with_expired_holds(&app.db, app.now()).await? {
-        let mut work = Work::system(app, organization_id).await?;
-        lock_availability(&mut work, organization_id).await?;
-        released += release_expired_in(&mut work, organization_id).await?;
-        work.commit_silently().await?;
+        match release_of(app, organization_id).await {
+            Ok(count) => released += count,
+            Err(problem) => trouble = Some(problem),
+        }
     }
+    trouble.map_or(Ok(released), Err)
+}
+
+async fn release_of(app: &App, organization_id: Uuid) -> Result<u64, Problem> {
+    let mut work = Work::system(app, organization_id).await?;
+    lock_availability(&mut work, organization_id).await?;
+    let released = release_expired_in(&mut work, organization_id).await?;
+    work.commit_silently().await?;
     Ok(released)
 }
 

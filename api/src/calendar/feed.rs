@@ -3,8 +3,6 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use uuid::Uuid;
-
 use super::{enqueue, provider, queries};
 use crate::{
     jobs::{Done, Failure, Job, NewJob},
@@ -45,11 +43,23 @@ pub async fn read(app: App, job: Job) -> Result<Done, Failure> {
     let token = queries::sync_token(&app.db, organization_id).await?;
     let news = match news(&app, &errand, token.as_deref()).await {
         // Whatever is wrong with the token, such as its age: begin anew.
-        Err(SidecarError::Refused(_)) if token.is_some() => news(&app, &errand, None).await?,
+        Err(SidecarError::Refused(_)) if token.is_some() => news(&app, &errand, None).await,
+        news => news,
+    };
+    let news = match news {
+        // The organization's own trouble, such as an account to be connected anew. The next look is in a moment: a dead letter
+        // for each of them tells nobody more.
+        Err(error @ (SidecarError::Refused(_) | SidecarError::Own(_))) => {
+            let failure = Failure::from(error);
+            tracing::warn!(%organization_id, ?failure, "a calendar is not read");
+            return Ok(Done::Finished);
+        }
         news => news?,
     };
     let mut work = Work::system(&app, organization_id).await?;
-    for event_id in suspects(&mut work, organization_id, &news).await? {
+    let (ids, etags): (Vec<_>, Vec<_>) = news.listed.into_iter().unzip();
+    let suspects = queries::suspect(&mut work, organization_id, &ids, &etags, news.is_all).await?;
+    for event_id in suspects {
         enqueue(&mut work, event_id).await?;
     }
     if let Some(token) = &news.sync_token {
@@ -82,13 +92,4 @@ async fn news(app: &App, errand: &Errand, token: Option<&str>) -> Result<News, S
     // What was not read is not known to be missing.
     news.is_all = false;
     Ok(news)
-}
-
-async fn suspects(
-    work: &mut Work,
-    organization_id: Uuid,
-    news: &News,
-) -> Result<Vec<Uuid>, Failure> {
-    let (ids, etags): (Vec<_>, Vec<_>) = news.listed.clone().into_iter().unzip();
-    Ok(queries::suspect(work, organization_id, &ids, &etags, news.is_all).await?)
 }

@@ -64,7 +64,7 @@ pub struct ChangePage {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ChangesQuery {
-    /// `next_sync_token` of the last answer; without it, from the oldest change that is kept.
+    /// `next_sync_token` of the last answer; without it, from the changes of 29 days ago.
     #[validate(length(min = 1, max = 500))]
     #[param(min_length = 1, max_length = 500)]
     pub sync_token: Option<String>,
@@ -102,7 +102,10 @@ async fn get_changes(
     let (organization_id, now) = (access.organization_id(), app.now());
     let token = query.sync_token.as_deref().map(SyncToken::read);
     let token = token.transpose()?;
-    let after = token.as_ref().map_or(Position::START, |token| token.after);
+    let start = match &token {
+        Some(token) => (token.after, None),
+        None => (Position::START, Some(starts_at(now))),
+    };
     let limit = if query.from.is_some() {
         0
     } else {
@@ -112,7 +115,7 @@ async fn get_changes(
         .filter(|kind| kind.thing.is_some())
         .map(|kind| kind.name.to_owned())
         .collect();
-    let found = queries::list(&app.db, organization_id, &readable, after, limit).await?;
+    let found = queries::list(&app.db, organization_id, &readable, start, limit).await?;
     if !found.is_at_home {
         let detail = "this is a restored copy, whose feed begins when its deliveries are released";
         return Err(Problem::Unavailable(detail.into()));
@@ -162,6 +165,11 @@ pub async fn record_many(
 /// How long changes are kept, and tokens are good.
 fn kept_since(now: Timestamp) -> Timestamp {
     now.checked_sub((30 * 24).hours()).unwrap_or(now)
+}
+
+/// How far back a reading without a token goes. Its first token is as old as what was read last, and so is good for a day.
+fn starts_at(now: Timestamp) -> Timestamp {
+    now.checked_sub((29 * 24).hours()).unwrap_or(now)
 }
 
 fn default_limit() -> i64 {

@@ -25,12 +25,12 @@ pub struct Found {
     pub changes: Vec<Row>,
 }
 
-/// Changes of these kinds after `after` that no transaction can add to any more.
+/// Changes of these kinds after a position, and not from before an instant, that no transaction can add to any more.
 pub async fn list(
     db: &PgPool,
     organization_id: Uuid,
     event_types: &[String],
-    after: Position,
+    (after, since): (Position, Option<Timestamp>),
     limit: i64,
 ) -> sqlx::Result<Found> {
     let rows = sqlx::query!(
@@ -42,6 +42,7 @@ pub async fn list(
                SELECT transaction_id::text, id, event_type, subject_id, version, changed_at FROM changes
                WHERE organization_id = $1 AND event_type = ANY ($2) AND (transaction_id, id) > ($3::text::xid8, $4::uuid)
                  AND transaction_id < pg_snapshot_xmin(pg_current_snapshot())
+                 AND ($6::timestamptz IS NULL OR changed_at >= $6)
                ORDER BY changes.transaction_id, id LIMIT $5) c ON true
            LEFT JOIN audit_entries a ON a.organization_id = $1 AND a.id = c.id
            ORDER BY c.transaction_id::xid8, c.id"#,
@@ -49,7 +50,8 @@ pub async fn list(
         event_types,
         after.0.to_string(),
         after.1,
-        limit
+        limit,
+        since.map(ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>
     )
     .fetch_all(db)
     .await?;

@@ -193,7 +193,7 @@ async fn folder_row(
     name: Option<&str>,
 ) -> Result<Document, Problem> {
     let mut work = Work::system(app, organization_id).await?;
-    let event = events::queries::get(&app.db, organization_id, event_id).await?;
+    let event = events::queries::get_in(&mut work, organization_id, event_id).await?;
     let usual = folder_name(&event);
     let new = queries::NewRow {
         id: work.new_id(),

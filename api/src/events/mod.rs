@@ -324,6 +324,7 @@ async fn delete_event(
     let mut work = access.begin(&app).await?;
     let current = queries::lock(&mut work, organization_id, id).await?;
     if_match.check(current.version)?;
+    tasks::delete_all(&mut work, organization_id, id).await?;
     queries::delete(&mut work, organization_id, id)
         .await
         .on_constraint(|name| {

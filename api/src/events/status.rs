@@ -140,15 +140,18 @@ pub async fn set(
     current: &Event,
     to: EventStatus,
 ) -> Result<Event, Problem> {
-    let now = work.now;
-    let event = queries::set_status(work, organization_id, current.id, to, now).await?;
     let action = match to {
-        EventStatus::Draft => "event.drafted",
+        EventStatus::Draft => {
+            let detail = "nothing becomes a draft again";
+            return Err(Problem::conflict(&kinds::INVALID_TRANSITION, detail));
+        }
         EventStatus::Planned => "event.planned",
         EventStatus::Published => "event.published",
         EventStatus::Completed => "event.completed",
         EventStatus::Cancelled => "event.cancelled",
     };
+    let now = work.now;
+    let event = queries::set_status(work, organization_id, current.id, to, now).await?;
     work.audit(action, ("event", current.id), Some(current), Some(&event))
         .await?;
     Ok(event)

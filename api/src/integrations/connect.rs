@@ -182,13 +182,13 @@ async fn take(
     let (organization_id, _) = state.split_once('.').ok_or_else(start_again)?;
     let organization_id = Uuid::try_parse(organization_id).map_err(|_| start_again())?;
     let hash_of_state = sha256(&[state.as_bytes()]);
-    let attempt = queries::take(&app.db, organization_id, hash_of_state).await?;
+    let attempt = queries::take(&app.db, organization_id, hash_of_state, app.now()).await?;
     let attempt = attempt.ok_or_else(start_again)?;
     let is_current = attempt.expires_at.to_jiff() > app.now();
     if !is_current || attempt.provider != provider {
         return Err(start_again());
     }
-    if attempt.role < WriteIntegrations::ROLE {
+    if !attempt.is_key_good || attempt.role < WriteIntegrations::ROLE {
         return Err(failed(
             "whoever began this may no longer connect accounts".into(),
         ));

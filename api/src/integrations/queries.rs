@@ -47,13 +47,14 @@ pub struct NewAttempt<'a> {
     pub expires_at: Timestamp,
 }
 
-/// A connection that comes back, with the role that its member has now.
+/// A connection that comes back, with the role that its member has now, and whether the key that began it is still good.
 pub struct Attempt {
     pub id: Uuid,
     pub provider: Provider,
     pub member_id: Uuid,
     pub role: Role,
     pub api_key_id: Option<Uuid>,
+    pub is_key_good: bool,
     pub browser_hash: Option<Vec<u8>>,
     pub redirect_uri: String,
     pub key_id: String,
@@ -306,6 +307,7 @@ pub async fn take(
     db: &PgPool,
     organization_id: Uuid,
     state_hash: [u8; 32],
+    now: Timestamp,
 ) -> sqlx::Result<Option<Attempt>> {
     sqlx::query_as!(
         Attempt,
@@ -313,9 +315,13 @@ pub async fn take(
            WHERE a.organization_id = $1 AND a.state_hash = $2
              AND m.organization_id = a.organization_id AND m.id = a.member_id
            RETURNING a.id, a.provider AS "provider: Provider", a.member_id, m.role AS "role: Role", a.api_key_id,
+               a.api_key_id IS NULL OR EXISTS (
+                   SELECT FROM api_keys k WHERE k.organization_id = a.organization_id AND k.id = a.api_key_id
+                     AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > $3)) AS "is_key_good!",
                a.browser_hash, a.redirect_uri, a.key_id, a.code_verifier, a.expires_at"#,
         organization_id,
-        &state_hash[..]
+        &state_hash[..],
+        now.to_sqlx() as _
     )
     .fetch_optional(db)
     .await

@@ -95,7 +95,7 @@ async fn replay_dead_letter(
     work.commit(Answer::plain(&letter)?).await
 }
 
-/// Give a dead letter up for good.
+/// Give a dead letter up for good. One that a run or a delivery waits for is replayed instead.
 #[utoipa::path(delete, path = "/v1/dead-letters/{job_id}", tag = "jobs",
     params(("job_id" = Uuid, Path, description = "The dead letter.")),
     responses((status = 204, description = "Gone.")))]
@@ -107,6 +107,10 @@ async fn discard_dead_letter(
     let organization_id = access.organization_id();
     let mut work = access.begin(&app).await?;
     let letter = queries::lock_dead(&mut work, organization_id, id).await?;
+    if WAITED_FOR.contains(&letter.kind.as_str()) {
+        let detail = "what it is about would never end without it; replay it instead";
+        return Err(Problem::conflict(&kinds::IN_USE, detail));
+    }
     queries::discard(&mut work, organization_id, id).await?;
     work.audit(
         "dead_letter.discarded",
@@ -117,6 +121,9 @@ async fn discard_dead_letter(
     .await?;
     work.commit(Answer::no_content()).await
 }
+
+/// Kinds whose end is kept in a row of another table, which waits for it.
+const WAITED_FOR: &[&str] = &["subtask.run", "webhook.deliver"];
 
 /// A newer job stands for the same thing.
 fn superseded(constraint: &str) -> Option<Problem> {

@@ -172,7 +172,7 @@ pub const HANDLERS: &[Handler] = &[
     }),
 ];
 
-/// Money: tried for most of a day before a person has to look.
+/// Money: tried for some hours before a person has to look.
 const fn payment(
     kind: &'static str,
     run: fn(App, Job) -> BoxFuture<'static, Result<Done, Failure>>,

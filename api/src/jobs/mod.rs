@@ -48,6 +48,17 @@ pub struct Handler {
     pub run: fn(App, Job) -> BoxFuture<'static, Result<Done, Failure>>,
 }
 
+/// Attempts that may break off without a word, beyond those that a job has.
+const CRASHES: u32 = 10;
+
+impl Handler {
+    /// Whether attempts at the job keep taking their worker down with them.
+    fn is_hopeless(&self, job: &Job) -> bool {
+        let begun = u32::try_from(job.attempts).unwrap_or_default();
+        self.every.is_none() && begun > self.attempts + CRASHES
+    }
+}
+
 /// A job that was claimed.
 #[derive(Debug, Clone)]
 pub struct Job {
@@ -87,6 +98,17 @@ impl Job {
             account: None,
             deadline: Instant::now() + timeout,
         }
+    }
+
+    /// Makes sure that the job is still ours until `work` ends.
+    ///
+    /// # Errors
+    /// [`Failure::Lost`]: somebody else has it, and nothing of this attempt may be kept.
+    pub async fn keep(&self, work: &mut Work) -> Result<(), Failure> {
+        if queries::lock(work, self).await? {
+            return Ok(());
+        }
+        Err(Failure::Lost)
     }
 
     /// Ends the job in the transaction of what it did: `work` then commits both or neither.

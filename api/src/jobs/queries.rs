@@ -110,6 +110,17 @@ pub async fn settle(db: &mut PgConnection, job: &Job) -> sqlx::Result<bool> {
     Ok(gone.execute(db).await?.rows_affected() == 1)
 }
 
+/// Whether the job is still ours, and stays so until this change ends.
+pub async fn lock(db: &mut PgConnection, job: &Job) -> sqlx::Result<bool> {
+    let found = sqlx::query_scalar!(
+        "SELECT id FROM jobs WHERE organization_id = $1 AND id = $2 AND fence = $3 FOR UPDATE",
+        job.organization_id,
+        job.id,
+        job.fence
+    );
+    Ok(found.fetch_optional(db).await?.is_some())
+}
+
 /// The claims that an update of many jobs is about, as columns.
 #[derive(Debug, Default)]
 pub struct Claims {
@@ -141,23 +152,27 @@ pub async fn finish(db: &PgPool, claims: &Claims) -> sqlx::Result<u64> {
     Ok(gone.execute(db).await?.rows_affected())
 }
 
-/// Keeps jobs that are being worked on for another `lease`; answers those that are still ours.
-pub async fn extend(db: &PgPool, claims: &Claims, lease: Duration) -> sqlx::Result<Vec<Uuid>> {
-    sqlx::query_scalar!(
+/// Keeps jobs that are being worked on for another `lease`; answers the claims that are still ours, as id and fence.
+pub async fn extend(
+    db: &PgPool,
+    claims: &Claims,
+    lease: Duration,
+) -> sqlx::Result<Vec<(Uuid, i64)>> {
+    let kept = sqlx::query!(
         "WITH ours AS (
              SELECT j.organization_id, j.id FROM jobs j
              JOIN UNNEST($1::uuid[], $2::uuid[], $3::bigint[]) AS c (organization_id, id, fence) USING (organization_id, id, fence)
              ORDER BY j.organization_id, j.id FOR UPDATE OF j)
          UPDATE jobs SET available_at = clock_timestamp() + make_interval(secs => $4)
          FROM ours WHERE jobs.organization_id = ours.organization_id AND jobs.id = ours.id
-         RETURNING jobs.id",
+         RETURNING jobs.id, jobs.fence",
         &claims.organization_ids,
         &claims.ids,
         &claims.fences,
         lease.as_secs_f64()
-    )
-    .fetch_all(db)
-    .await
+    );
+    let kept = kept.fetch_all(db).await?;
+    Ok(kept.into_iter().map(|job| (job.id, job.fence)).collect())
 }
 
 /// What becomes of a job that was not done.

@@ -16,6 +16,8 @@ const FIRST_SPREAD: Duration = Duration::from_secs(2);
 const LONGEST_SPREAD: Duration = Duration::from_hours(1);
 /// A job without a lane that finds its provider away waits this long: nothing else keeps it from asking all the time.
 const NEXT_LOOK: Duration = Duration::from_secs(15);
+/// Whatever is asked for: nobody makes a lane wait longer than a day.
+const LONGEST_WAIT: Duration = Duration::from_hours(24);
 /// Longest text that is kept of an error, in characters.
 const LONGEST_ERROR: usize = 500;
 /// Finished jobs that leave the queue together.
@@ -46,7 +48,7 @@ pub(super) async fn give_back(
             return Ok(());
         }
         Failure::Away { error, after } => {
-            let mut after = after.unwrap_or_default();
+            let mut after = after.unwrap_or_default().min(LONGEST_WAIT);
             if job.lane.is_empty() {
                 after = after.max(handler.every.unwrap_or(NEXT_LOOK));
             } else {
@@ -64,7 +66,7 @@ pub(super) async fn give_back(
         }
         Failure::Retry { error, after } => {
             let again = Again {
-                after: after.unwrap_or_default(),
+                after: after.unwrap_or_default().min(LONGEST_WAIT),
                 spread: spread(job.attempts).min(handler.every.unwrap_or(LONGEST_SPREAD)),
                 counts: true,
                 dies: handler.every.is_none()

@@ -230,7 +230,12 @@ impl Worker {
 
     async fn carry_out(&self, handler: &Handler, job: Job, lost: &CancellationToken) {
         let begun = Instant::now();
-        let ended = attempt(&self.app, handler, &job, lost).await;
+        let ended = if handler.is_hopeless(&job) {
+            let error = "it was begun again and again, and never came to an end";
+            Err(Failure::Fatal(error.to_owned()))
+        } else {
+            attempt(&self.app, handler, &job, lost).await
+        };
         let metrics = &self.app.metrics.jobs;
         metrics
             .ended
@@ -307,8 +312,9 @@ impl Worker {
             }
             match queries::extend(&self.app.db, &claims, self.options.lease).await {
                 Ok(kept) => {
-                    for ((id, _), (_, lost)) in self.running().iter() {
-                        if claims.ids.contains(id) && !kept.contains(id) {
+                    let asked: HashSet<_> = claims.ids.into_iter().zip(claims.fences).collect();
+                    for (claim, (_, lost)) in self.running().iter() {
+                        if asked.contains(claim) && !kept.contains(claim) {
                             lost.cancel();
                         }
                     }

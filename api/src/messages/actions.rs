@@ -57,7 +57,7 @@ pub struct TextContactInput {
 #[derive(Debug, Serialize)]
 pub struct TextContactOutput {
     pub message_id: Uuid,
-    /// `SENT`, or `SKIPPED` where the contact has opted out.
+    /// `SENT`, or `SKIPPED` where the contact has opted out or the event was moved or cancelled first.
     pub status: MessageStatus,
 }
 
@@ -170,7 +170,7 @@ async fn words(
     text: &str,
 ) -> Result<String, Failure> {
     let mut work = Work::system(app, organization_id).await?;
-    let event = events::queries::get(&app.db, organization_id, event_id).await?;
+    let event = events::queries::get_in(&mut work, organization_id, event_id).await?;
     Ok(queue::words_of(&mut work, organization_id, &event, Channel::Slack, text).await?)
 }
 

@@ -62,23 +62,28 @@ pub async fn deliver(app: App, job: Job) -> Result<Done, Failure> {
     }
     // The row is free while the provider is asked.
     drop(work);
-    let ended = attempt(&app, job.errand(CALL_TIMEOUT), &message).await;
-    conclude(&app, &job, &message, ended).await
+    match attempt(&app, job.errand(CALL_TIMEOUT), &message).await {
+        Ok(None) => Ok(Done::Finished),
+        Ok(Some(said)) => conclude(&app, &job, message_id, &End::of(&message, &said)).await,
+        Err(error) => {
+            let failure = Failure::from(error);
+            let is_last = u32::try_from(job.attempts).is_ok_and(|made| made >= ATTEMPTS);
+            if !is_last || !matches!(failure, Failure::Retry { .. }) {
+                return Err(failure);
+            }
+            conclude(&app, &job, message_id, &End::failed(GIVEN_UP)).await
+        }
+    }
 }
 
 /// Sends a message on somebody else's errand: for a step of an orchestration, which waits for what comes of it.
 pub async fn send_now(app: &App, errand: &Errand, message: &Message) -> Result<Message, Failure> {
-    let ended = attempt(app, errand.clone(), message).await;
-    let End {
-        outcome,
-        has_opted_out,
-    } = match ended {
-        Ok(ref sent) => End::sent(sent),
-        Err(SidecarError::Refused(ref refusal)) => End::refused(message, refusal),
-        Err(error) => return Err(error.into()),
+    let organization_id = errand.organization_id;
+    let Some(said) = attempt(app, errand.clone(), message).await? else {
+        return Ok(queries::get(&app.db, organization_id, message.id).await?);
     };
-    let mut work = Work::system(app, errand.organization_id).await?;
-    let message = keep(&mut work, message.id, &outcome, has_opted_out).await?;
+    let mut work = Work::system(app, organization_id).await?;
+    let message = keep(&mut work, message.id, &End::of(message, &said)).await?;
     work.commit_silently().await?;
     Ok(message)
 }
@@ -109,13 +114,19 @@ async fn obstacle(work: &mut Work, message: &Message) -> Result<Option<&'static 
     })
 }
 
-/// One attempt. That it may have come through is kept before, and taken back only if it surely has not.
-async fn attempt(app: &App, errand: Errand, message: &Message) -> Result<Sent, SidecarError> {
+/// One attempt, and what the provider says to it; none where the message no longer waits to be sent. That it may have come
+/// through is kept before, and taken back only if it surely has not.
+async fn attempt(
+    app: &App,
+    errand: Errand,
+    message: &Message,
+) -> Result<Option<Result<Sent, Refusal>>, SidecarError> {
     let (organization_id, id) = (errand.organization_id, message.id);
     let kept = |error: sqlx::Error| SidecarError::Problem(Box::new(error.into()));
-    queries::attempt_begins(&app.db, organization_id, id)
-        .await
-        .map_err(kept)?;
+    let begins = queries::attempt_begins(&app.db, organization_id, id).await;
+    if !begins.map_err(kept)? {
+        return Ok(None);
+    }
     let ended = call(app, errand, message).await;
     let is_undone = matches!(ended, Err(SidecarError::Problem(_) | SidecarError::Own(_)));
     if is_undone && message.first_attempt_at.is_none() {
@@ -123,7 +134,11 @@ async fn attempt(app: &App, errand: Errand, message: &Message) -> Result<Sent, S
             .await
             .map_err(kept)?;
     }
-    ended
+    match ended {
+        Ok(sent) => Ok(Some(Ok(sent))),
+        Err(SidecarError::Refused(refusal)) => Ok(Some(Err(refusal))),
+        Err(error) => Err(error),
+    }
 }
 
 async fn call(app: &App, mut errand: Errand, message: &Message) -> Result<Sent, SidecarError> {
@@ -167,6 +182,13 @@ struct End<'a> {
 }
 
 impl<'a> End<'a> {
+    fn of(message: &Message, said: &'a Result<Sent, Refusal>) -> Self {
+        match said {
+            Ok(sent) => Self::sent(sent),
+            Err(refusal) => Self::refused(message, refusal),
+        }
+    }
+
     fn sent(sent: &'a Sent) -> Self {
         let outcome = Outcome {
             status: MessageStatus::Sent,
@@ -201,47 +223,22 @@ impl<'a> End<'a> {
 }
 
 /// Keeps what came of an attempt, in one transaction with the end of the job.
-async fn conclude(
-    app: &App,
-    job: &Job,
-    message: &Message,
-    ended: Result<Sent, SidecarError>,
-) -> Result<Done, Failure> {
-    let End {
-        outcome,
-        has_opted_out,
-    } = match ended {
-        Ok(ref sent) => End::sent(sent),
-        Err(SidecarError::Refused(ref refusal)) => End::refused(message, refusal),
-        Err(error) => {
-            let failure = Failure::from(error);
-            let is_last = u32::try_from(job.attempts).is_ok_and(|made| made >= ATTEMPTS);
-            if !is_last || !matches!(failure, Failure::Retry { .. }) {
-                return Err(failure);
-            }
-            End::failed(GIVEN_UP)
-        }
-    };
+async fn conclude(app: &App, job: &Job, id: Uuid, end: &End<'_>) -> Result<Done, Failure> {
     let mut work = Work::system(app, job.organization_id).await?;
-    keep(&mut work, message.id, &outcome, has_opted_out).await?;
+    keep(&mut work, id, end).await?;
     let done = job.settle(&mut work).await?;
     work.commit_silently().await?;
     Ok(done)
 }
 
-async fn keep(
-    work: &mut Work,
-    id: Uuid,
-    outcome: &Outcome<'_>,
-    has_opted_out: bool,
-) -> Result<Message, Failure> {
+async fn keep(work: &mut Work, id: Uuid, end: &End<'_>) -> Result<Message, Failure> {
     let (organization_id, now) = (work.organization_id(), work.now);
     let current = queries::lock(work, organization_id, id).await?;
-    if has_opted_out {
+    if end.has_opted_out {
         queries::opt_outs::insert(work, organization_id, &current.recipient, now).await?;
     }
-    let ended = queries::set(work, organization_id, id, outcome, now).await?;
-    let action = match outcome.status {
+    let ended = queries::set(work, organization_id, id, &end.outcome, now).await?;
+    let action = match end.outcome.status {
         MessageStatus::Sent => "message.sent",
         MessageStatus::Skipped => "message.skipped",
         _ => "message.failed",

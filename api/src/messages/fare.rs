@@ -7,7 +7,10 @@ use serde_json::json;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{MessageStatus, audit, queries, queries::Outcome};
+use super::{
+    MessageStatus, audit, queries,
+    queries::{Outcome, Unsettled},
+};
 use crate::{
     jobs::{Done, Failure, Job},
     problem::Problem,
@@ -63,45 +66,48 @@ pub async fn take(
     work.commit_silently().await
 }
 
-/// `messages.check`: asks about messages of which no end was told. Callbacks get lost, and connected accounts send none.
+/// `messages.check`: asks about messages of which no end was told. Callbacks get lost, and connected accounts send none. One
+/// that cannot be asked about keeps no other waiting.
 pub async fn check(app: App, _: Job) -> Result<Done, Failure> {
     if !app.sidecars.twilio.is_set() {
         return Ok(Done::Finished);
     }
+    let mut outcome = Ok(Done::Finished);
     for message in queries::take_unsettled(&app.db, app.now(), AT_ONCE).await? {
-        let organization_id = message.organization_id;
-        let errand = Errand {
-            organization_id,
-            member_id: None,
-            request_id: None,
-            idempotency_key: String::new(),
-            account: None,
-            deadline: Instant::now() + CALL_TIMEOUT,
-        };
-        let arguments = json!({ "message_id": message.provider_id });
-        match app
-            .sidecars
-            .twilio
-            .ask::<Report>(&errand, "get_message", &arguments)
-            .await
-        {
-            Ok(report) => {
-                take(
-                    &app,
-                    organization_id,
-                    message.id,
-                    &message.provider_id,
-                    &report,
-                )
-                .await?;
-            }
-            Err(SidecarError::Refused(refusal)) => {
-                tracing::warn!(message.id = %message.id, error = refusal.message, "Twilio does not tell of a message");
-            }
-            Err(error) => return Err(error.into()),
+        if let Err(failure) = ask(&app, &message).await {
+            tracing::warn!(message.id = %message.id, ?failure, "how a message fares is not known");
+            outcome = Err(failure);
         }
     }
-    Ok(Done::Finished)
+    outcome
+}
+
+async fn ask(app: &App, message: &Unsettled) -> Result<(), Failure> {
+    let organization_id = message.organization_id;
+    let errand = Errand {
+        organization_id,
+        member_id: None,
+        request_id: None,
+        idempotency_key: String::new(),
+        account: None,
+        deadline: Instant::now() + CALL_TIMEOUT,
+    };
+    let arguments = json!({ "message_id": message.provider_id });
+    let twilio = &app.sidecars.twilio;
+    match twilio
+        .ask::<Report>(&errand, "get_message", &arguments)
+        .await
+    {
+        Ok(report) => {
+            let (id, provider_id) = (message.id, &message.provider_id);
+            Ok(take(app, organization_id, id, provider_id, &report).await?)
+        }
+        Err(SidecarError::Refused(refusal)) => {
+            tracing::warn!(message.id = %message.id, error = refusal.message, "Twilio does not tell of a message");
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn meaning(status: &str) -> Option<MessageStatus> {

@@ -35,7 +35,7 @@ pub use fare::check;
 pub use placeholders::known_placeholders;
 pub use queue::{Notice, queue, withdraw, words_of};
 pub use recipients::Recipients;
-pub use templates::{text_of, usable as usable_template};
+pub use templates::{text_of, text_or_template, usable as usable_template};
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()

@@ -9,7 +9,7 @@ use validator::{Validate, ValidationError};
 use super::{
     Channel, Message, Notice, Recipients, known_placeholders,
     queue::{queue, words_of},
-    text_of,
+    text_of, text_or_template,
 };
 use crate::{
     access::{Access, WriteEvents},
@@ -50,10 +50,7 @@ pub struct QueuedMessages {
 }
 
 fn one_text(new: &NewMessages) -> Result<(), ValidationError> {
-    if new.template_id.is_some() != new.text.is_some() {
-        return Ok(());
-    }
-    Err(ValidationError::new("one_of").with_message("give text or template_id, one of them".into()))
+    text_or_template(new.text.as_deref(), new.template_id)
 }
 
 /// Send messages about an event. Needs an `Idempotency-Key`. They are queued; `GET /v1/messages/{id}` tells how they fare.

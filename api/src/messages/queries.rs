@@ -237,17 +237,16 @@ pub async fn retracted(
     .await
 }
 
-/// Remembers that an attempt may come through from now on, by the clock of the database.
-pub async fn attempt_begins(db: &PgPool, organization_id: Uuid, id: Uuid) -> sqlx::Result<()> {
-    sqlx::query!(
+/// Remembers that an attempt may come through from now on, by the clock of the database. False where the message was taken
+/// back before.
+pub async fn attempt_begins(db: &PgPool, organization_id: Uuid, id: Uuid) -> sqlx::Result<bool> {
+    let begun = sqlx::query!(
         "UPDATE messages SET first_attempt_at = COALESCE(first_attempt_at, clock_timestamp())
-         WHERE organization_id = $1 AND id = $2",
+         WHERE organization_id = $1 AND id = $2 AND status = 'QUEUED'",
         organization_id,
         id
-    )
-    .execute(db)
-    .await?;
-    Ok(())
+    );
+    Ok(begun.execute(db).await?.rows_affected() == 1)
 }
 
 /// Surely nothing came through.

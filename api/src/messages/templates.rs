@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
-use validator::Validate;
+use validator::{Validate, ValidationError};
 
 use super::{Channel, known_placeholders, queue::words_of};
 use crate::{
@@ -93,6 +93,17 @@ pub async fn usable(
         return Err(wrong("channel", "is a template for another channel"));
     }
     Ok(template)
+}
+
+/// Whether there is a text of one's own or a template, and not both.
+pub fn text_or_template(
+    text: Option<&str>,
+    template_id: Option<Uuid>,
+) -> Result<(), ValidationError> {
+    if template_id.is_some() != text.is_some() {
+        return Ok(());
+    }
+    Err(ValidationError::new("one_of").with_message("give text or template_id, one of them".into()))
 }
 
 /// A template's text, with its id and version; without a template `own`. Placeholders are still to be filled in.

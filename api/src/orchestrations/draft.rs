@@ -10,7 +10,7 @@ use super::{
     Facts, Locked, Orchestration, Priority, Row, Run, RunStatus, SubtaskStatus, context, queries,
 };
 use crate::{
-    agents::tools,
+    agents::built_in_tool,
     events::Event,
     playbooks::{Playbook, Step, check},
     problem::Problem,
@@ -52,7 +52,7 @@ impl Draft<'_> {
         let now = work.now.to_sqlx();
         let mut notes = self.notes.clone();
         let missing = definition.steps.iter().filter_map(|step| {
-            let tool = tools::find(&step.tool)?;
+            let tool = built_in_tool(&step.agent_type, &step.tool)?;
             if tool.needs_event && self.event.is_none() {
                 return Some("is about an event, and the run has none".to_owned());
             }
@@ -112,7 +112,8 @@ impl Draft<'_> {
 fn estimated_tokens(description: &str, steps: &[Step]) -> i32 {
     let of_step = |step: &Step| {
         let own = serde_json::to_string(step).map_or(0, |text| text.len());
-        let schema = tools::find(&step.tool).map_or(0, |tool| tool.input_schema.to_string().len());
+        let schema = built_in_tool(&step.agent_type, &step.tool)
+            .map_or(0, |tool| tool.input_schema.to_string().len());
         own + schema + description.len()
     };
     let characters: usize = steps.iter().map(of_step).sum();

@@ -13,7 +13,7 @@ use super::{
     rules::{self, Move, Node},
 };
 use crate::{
-    agents::tools,
+    agents::built_in_tool,
     jobs::NewJob,
     playbooks::{Step, references},
     problem::Problem,
@@ -197,12 +197,13 @@ impl Locked {
     async fn enqueue(&mut self, work: &mut Work, place: usize) -> Result<(), Problem> {
         let step = self.step(place);
         let row = &self.rows[place];
-        let lane = match (row.status, step.compensate.as_ref()) {
+        let tool = match (row.status, step.compensate.as_ref()) {
             (SubtaskStatus::Compensating, Some(undo)) => undo.tool.as_ref().unwrap_or(&step.tool),
             _ => &step.tool,
         };
-        let lane = tools::find(lane).map_or_else(
-            || format!("agent:{}:{}", self.organization_id, step.agent_type),
+        // An organization's own agent has a lane of its own, whatever its tools are called: what it says is about nobody else.
+        let lane = built_in_tool(&step.agent_type, tool).map_or_else(
+            || format!("{}:{}", self.organization_id.simple(), step.agent_type),
             |tool| tool.lane.to_owned(),
         );
         let payload = Payload {

@@ -65,6 +65,7 @@ async fn begin(app: &App, job: &Job, payload: Payload) -> Result<Begun, Failure>
     let mut work = Work::system(app, organization_id).await?;
     let locked = Locked::lock(&mut work, organization_id, payload.orchestration_id).await;
     let mut locked = locked.map_err(Failure::from)?;
+    job.keep(&mut work).await?;
     let Some(place) = locked.place(payload.subtask_id) else {
         return Err(Failure::Fatal("its subtask is gone".to_owned()));
     };
@@ -75,6 +76,10 @@ async fn begin(app: &App, job: &Job, payload: Payload) -> Result<Begun, Failure>
         let done = job.settle(&mut work).await?;
         work.commit_silently().await?;
         return Ok(Begun::Ended(done));
+    }
+    if status == SubtaskStatus::Running {
+        // The attempt before this one broke off, perhaps after its effect.
+        locked.change(place).is_uncertain = true;
     }
     let call = match prepare(app, &mut work, &locked, place).await? {
         Ok(call) => call,
@@ -88,7 +93,10 @@ async fn begin(app: &App, job: &Job, payload: Payload) -> Result<Begun, Failure>
     };
     let row = locked.change(place);
     row.attempts += 1;
-    if !is_undoing {
+    if is_undoing {
+        // Should this attempt break off, the next must not take the error before it for its end.
+        row.error = None;
+    } else {
         let now = jiff_sqlx::ToSqlx::to_sqlx(work.now);
         row.status = SubtaskStatus::Running;
         row.input = Some(Value::Object(call.input.clone()));
@@ -123,21 +131,10 @@ async fn prepare(
     };
     let organization_id = work.organization_id();
     let directory = Directory::load(work, organization_id).await?;
-    let target = match directory.find(&step.agent_type, tool) {
-        Ok(Found::BuiltIn(tool)) => match tool.missing(app) {
-            Some(missing) => return Ok(Err(format!("it {missing}"))),
-            None if tool.needs_event && locked.run.event_id.is_none() => {
-                return Ok(Err("it is about an event, and the run has none".to_owned()));
-            }
-            None => Target::BuiltIn(tool),
-        },
-        Ok(Found::Registered(agent)) => Target::Registered(agent.clone()),
-        Err(_) => {
-            return Ok(Err(format!(
-                "the agent {} or its tool {tool} is gone",
-                step.agent_type
-            )));
-        }
+    let has_event = locked.run.event_id.is_some();
+    let target = match target(app, &directory, &step.agent_type, tool, has_event) {
+        Ok(target) => target,
+        Err(why) => return Ok(Err(why)),
     };
     let context = if is_undoing {
         context::of_undoing(work, locked, place).await?
@@ -168,6 +165,27 @@ async fn prepare(
             row.status == SubtaskStatus::Running
         },
     }))
+}
+
+/// Who does it; or why nobody can.
+fn target(
+    app: &App,
+    directory: &Directory,
+    agent_type: &str,
+    tool: &str,
+    has_event: bool,
+) -> Result<Target, String> {
+    match directory.find(agent_type, tool) {
+        Ok(Found::BuiltIn(tool)) => match tool.missing(app) {
+            Some(missing) => Err(format!("it {missing}")),
+            None if tool.needs_event && !has_event => {
+                Err("it is about an event, and the run has none".to_owned())
+            }
+            None => Ok(Target::BuiltIn(tool)),
+        },
+        Ok(Found::Registered(agent)) => Ok(Target::Registered(agent.clone())),
+        Err(_) => Err(format!("the agent {agent_type} or its tool {tool} is gone")),
+    }
 }
 
 impl Call {
@@ -206,6 +224,7 @@ async fn end(
     let mut work = Work::system(app, organization_id).await?;
     let locked = Locked::lock(&mut work, organization_id, payload.orchestration_id).await;
     let mut locked = locked.map_err(Failure::from)?;
+    job.keep(&mut work).await?;
     let Some(place) = locked.place(payload.subtask_id) else {
         return Err(Failure::Lost);
     };
@@ -217,23 +236,14 @@ async fn end(
     if locked.rows[place].status != wanted {
         return Err(Failure::Lost);
     }
-    let again = match result {
+    let row = locked.change(place);
+    let ended = match result {
         Ok(output) => {
-            let done = job.settle(&mut work).await?;
-            let status = if call.is_undoing {
-                SubtaskStatus::Compensated
-            } else {
-                locked.change(place).output = Some(kept(output));
-                SubtaskStatus::Succeeded
-            };
-            locked.change(place).is_uncertain = false;
-            locked.end(place, status, None, &work);
-            locked.save(&mut work).await?;
-            work.commit_silently().await?;
-            return Ok(done);
+            row.is_uncertain = false;
+            succeed(&mut locked, place, call, output, &work);
+            Ok(job.settle(&mut work).await?)
         }
         Err(error) => {
-            let row = locked.change(place);
             row.is_uncertain |= error.is_uncertain && !call.is_undoing;
             match error.failure {
                 Failure::Lost => return Err(Failure::Lost),
@@ -241,25 +251,32 @@ async fn end(
                     // It was not even an attempt.
                     row.attempts = (row.attempts - 1).max(0);
                     wait(row, &error, call.is_undoing);
-                    Failure::Away { error, after }
+                    Err(Failure::Away { error, after })
                 }
                 Failure::Retry { error, after } if row.attempts < call.most_attempts => {
                     wait(row, &error, call.is_undoing);
-                    Failure::Retry { error, after }
+                    Err(Failure::Retry { error, after })
                 }
                 Failure::Retry { error, .. } | Failure::Fatal(error) => {
-                    let done = job.settle(&mut work).await?;
                     give_up(&mut locked, place, &error, &work);
-                    locked.save(&mut work).await?;
-                    work.commit_silently().await?;
-                    return Ok(done);
+                    Ok(job.settle(&mut work).await?)
                 }
             }
         }
     };
     locked.save(&mut work).await?;
     work.commit_silently().await?;
-    Err(again)
+    ended
+}
+
+fn succeed(locked: &mut Locked, place: usize, call: &Call, output: Value, work: &Work) {
+    let status = if call.is_undoing {
+        SubtaskStatus::Compensated
+    } else {
+        locked.change(place).output = Some(kept(output));
+        SubtaskStatus::Succeeded
+    };
+    locked.end(place, status, None, work);
 }
 
 /// It stays on the queue; people see why.

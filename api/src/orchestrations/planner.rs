@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     access::Role,
-    agents::{BUILT_IN, Directory, tools},
+    agents::{BUILT_IN, Directory, built_in_tool, tools},
     config,
     playbooks::{Approval, Definition, check, read},
     problem::Problem,
@@ -172,7 +172,8 @@ fn understood(text: &str, directory: &Directory, has_event: bool) -> Result<Defi
         ));
     }
     for step in &mut definition.steps {
-        let is_harmless = tools::find(&step.tool).is_some_and(|tool| tool.is_read_only);
+        let tool = built_in_tool(&step.agent_type, &step.tool);
+        let is_harmless = tool.is_some_and(|tool| tool.is_read_only);
         if is_harmless {
             // There is nothing to undo, and nobody approves of what would be done instead.
             step.compensate = None;

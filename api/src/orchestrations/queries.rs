@@ -126,7 +126,7 @@ pub async fn insert(db: &mut PgConnection, organization_id: Uuid, run: &Run) -> 
     Ok(())
 }
 
-/// Writes how far the run has come, and tells those who watch.
+/// Writes how far the run has come.
 pub async fn update(db: &mut PgConnection, organization_id: Uuid, run: &Run) -> sqlx::Result<()> {
     sqlx::query!(
         "UPDATE orchestrations SET status = $3, version = $4, updated_at = $5, started_at = $6, ended_at = $7

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    NewPayment, NewPaymentKind, Payment, PaymentStatus, cancel, checkout, queries,
+    NewPayment, NewPaymentKind, PaymentStatus, cancel, checkout, queries,
     refund::{self, NewRow, Reason},
     request,
 };
@@ -66,6 +66,13 @@ pub async fn request_deposit(
     };
     work.commit_silently().await?;
     let payment = checkout::open(app, errand, id).await?;
+    if is_over(payment.status) {
+        let detail = format!(
+            "payment {id} was cancelled, or came to nothing, before it was paid: if a deposit is still wanted, ask for it \
+             at POST /v1/events/{event_id}/payments"
+        );
+        return Err(Failure::Fatal(detail));
+    }
     Ok(RequestDepositOutput {
         payment_id: id,
         url: payment.url,
@@ -95,7 +102,7 @@ pub async fn cancel_or_refund(
     }
     let payment = queries::get_in(&mut work, organization_id, id).await?;
     let due = refund::due_back(&mut work, organization_id, &payment).await?;
-    if refund_id.is_none() && is_paid(&payment) && due > 0 {
+    if refund_id.is_none() && refund::is_paid(&payment) && due > 0 {
         let row = NewRow {
             payment_id: id,
             amount: due,
@@ -112,10 +119,11 @@ pub async fn cancel_or_refund(
     output(app, organization_id, id).await
 }
 
-fn is_paid(payment: &Payment) -> bool {
+/// Nobody can pay it any more, and nobody has.
+fn is_over(status: PaymentStatus) -> bool {
     matches!(
-        payment.status,
-        PaymentStatus::Succeeded | PaymentStatus::PartiallyRefunded
+        status,
+        PaymentStatus::Failed | PaymentStatus::Cancelled | PaymentStatus::Expired
     )
 }
 

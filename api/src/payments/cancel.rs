@@ -109,7 +109,7 @@ pub async fn ask_for_it(
 /// Closes the page of a payment that somebody has cancelled; or finds that it was paid.
 pub async fn close(app: &App, errand: &Errand, id: Uuid) -> Result<(), Failure> {
     let organization_id = errand.organization_id;
-    let request = checkout::read(app, organization_id, id).await?;
+    let request = queries::read(&app.db, organization_id, id).await?;
     let Some(session_id) = request
         .session_id
         .as_ref()

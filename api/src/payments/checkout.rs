@@ -67,7 +67,7 @@ pub async fn open(app: &App, errand: &Errand, id: Uuid) -> Result<Payment, Failu
 /// Asks Stripe how far a payment is, and takes that as the truth.
 pub async fn ask(app: &App, errand: &Errand, id: Uuid) -> Result<(), Failure> {
     let organization_id = errand.organization_id;
-    let mut before = read(app, organization_id, id).await?;
+    let mut before = queries::read(&app.db, organization_id, id).await?;
     for _ in 0..QUESTIONS {
         let Some((told, intent_id)) = truth(app, errand, &before).await? else {
             return Ok(());
@@ -84,12 +84,6 @@ pub async fn ask(app: &App, errand: &Errand, id: Uuid) -> Result<(), Failure> {
     }
     let error = "the payment kept changing while Stripe was asked".into();
     Err(Failure::Retry { error, after: None })
-}
-
-/// The payment as it is now.
-pub async fn read(app: &App, organization_id: Uuid, id: Uuid) -> Result<Request, Failure> {
-    let mut db = app.db.acquire().await?;
-    Ok(queries::lock(&mut db, organization_id, id).await?)
 }
 
 /// A page that should be closed by now: whatever events got lost, the payment comes to its end.

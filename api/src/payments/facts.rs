@@ -1,5 +1,6 @@
-//! What is known of a payment. Facts only grow, and joining them is commutative, associative and idempotent: whatever
-//! order events come in and however often, the same is known at the end, and the status follows from that alone.
+//! What is known of a payment. Facts that events tell only grow, and joining them is commutative, associative and idempotent:
+//! whatever order events come in and however often, the same is known at the end, and the status follows from that alone.
+//! `refunded` alone is lowered, and only by asking Stripe: a refund may fail after all.
 
 use super::PaymentStatus;
 

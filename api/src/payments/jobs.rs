@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{
     StripeEvent, cancel, checkout,
     event::{Meaning, StripeObject},
+    facts::Facts,
     learn::learn,
     queries::{self, Request},
     refund, stripe,
@@ -17,6 +18,7 @@ use crate::{
     problem::Problem,
     state::App,
     webhooks_in,
+    work::Work,
 };
 
 /// For all calls of one attempt; a handler's time-out is longer.
@@ -80,12 +82,7 @@ pub async fn run_stripe_event(app: App, job: Job) -> Result<Done, Failure> {
     };
     let told = match meaning {
         Meaning::Facts(told) => told,
-        Meaning::Ask => {
-            let mut errand = job.errand(CALLS);
-            errand.organization_id = organization_id;
-            checkout::ask(&app, &errand, id).await?;
-            return Ok(Done::Finished);
-        }
+        Meaning::Ask => return ask(&app, &job, organization_id, id).await,
         Meaning::Nothing => return Ok(Done::Finished),
     };
     let (mut work, request) = checkout::begin(&app, organization_id, id).await?;
@@ -96,6 +93,10 @@ pub async fn run_stripe_event(app: App, job: Job) -> Result<Done, Failure> {
     if let Some(total) = event.total() {
         let currency = object.currency.as_deref().unwrap_or_default();
         checkout::expect_amount(&request, total, currency)?;
+    }
+    if is_in_doubt(&mut work, organization_id, &request, told).await? {
+        drop(work);
+        return ask(&app, &job, organization_id, id).await;
     }
     let told = request.facts().join(told);
     if ![0, request.amount.amount].contains(&told.paid) || told.refunded > told.paid {
@@ -116,6 +117,29 @@ pub async fn run_stripe_event(app: App, job: Job) -> Result<Done, Failure> {
     let done = job.settle(&mut work).await?;
     work.commit_silently().await?;
     Ok(done)
+}
+
+/// Takes what Stripe says now, not what the event says.
+async fn ask(app: &App, job: &Job, organization_id: Uuid, id: Uuid) -> Result<Done, Failure> {
+    let mut errand = job.errand(CALLS);
+    errand.organization_id = organization_id;
+    checkout::ask(app, &errand, id).await?;
+    Ok(Done::Finished)
+}
+
+/// Whether more went back, as an event tells, than may be so by now: once a refund has failed after all, which the ledger
+/// shows as more coming in than was asked for, any event may be from before.
+async fn is_in_doubt(
+    work: &mut Work,
+    organization_id: Uuid,
+    request: &Request,
+    told: Facts,
+) -> sqlx::Result<bool> {
+    if told.refunded <= request.refunded_amount {
+        return Ok(false);
+    }
+    let shares = queries::shares(work, organization_id, request.id).await?;
+    Ok(shares.iter().any(|share| share.entered_in > share.amount))
 }
 
 /// The organization and the payment: by our own reference, by the intent that we know, or by asking Stripe.

@@ -56,7 +56,7 @@ impl Request {
     }
 }
 
-/// All payments, or the one with `id`.
+/// All payments, or the one with `id`. Stripe's total may have a refund in it that is still pending with us: it counts once.
 pub async fn list(
     db: impl PgExecutor<'_>,
     organization_id: Uuid,
@@ -77,12 +77,16 @@ pub async fn list(
                SELECT r.id, event_id, ARRAY(
                           SELECT booking_id FROM payment_shares s
                           WHERE s.organization_id = $1 AND s.payment_request_id = r.id ORDER BY 1) AS booking_ids,
-                      kind, 'STRIPE' AS method, status, amount, currency, refunded_amount AS refunded, (
-                          SELECT COALESCE(sum(f.amount), 0)::bigint FROM payment_refunds f
-                          WHERE f.organization_id = $1 AND f.payment_request_id = r.id AND f.status = 'PENDING') AS pending,
+                      kind, 'STRIPE' AS method, status, amount, currency, refunded_amount AS refunded,
+                      LEAST(back.pending, GREATEST(back.made + back.pending - refunded_amount, 0)) AS pending,
                       CASE status WHEN 'PENDING' THEN url END AS url, expires_at, paid_at, cancel_requested_at, refusal,
                       failure, version, created_at, updated_at
-               FROM payment_requests r WHERE organization_id = $1
+               FROM payment_requests r
+               CROSS JOIN LATERAL (
+                   SELECT COALESCE(sum(f.amount) FILTER (WHERE f.status = 'PENDING'), 0)::bigint AS pending,
+                          COALESCE(sum(f.amount) FILTER (WHERE f.status = 'SUCCEEDED'), 0)::bigint AS made
+                   FROM payment_refunds f WHERE f.organization_id = $1 AND f.payment_request_id = r.id) back
+               WHERE organization_id = $1
                UNION ALL
                SELECT p.id, b.event_id, ARRAY[p.booking_id], p.kind, p.method, 'SUCCEEDED', p.amount, p.currency, 0, 0, NULL,
                       NULL, p.received_at, NULL, NULL, NULL, 1, p.created_at, p.created_at
@@ -125,13 +129,29 @@ pub async fn get_in(
 
 /// Keeps its row from everybody else until the end of the change.
 pub async fn lock(db: &mut PgConnection, organization_id: Uuid, id: Uuid) -> sqlx::Result<Request> {
+    sqlx::query_scalar!(
+        "SELECT id FROM payment_requests WHERE organization_id = $1 AND id = $2 FOR UPDATE",
+        organization_id,
+        id
+    )
+    .fetch_one(&mut *db)
+    .await?;
+    read(db, organization_id, id).await
+}
+
+/// The payment as it is now.
+pub async fn read(
+    db: impl PgExecutor<'_>,
+    organization_id: Uuid,
+    id: Uuid,
+) -> sqlx::Result<Request> {
     sqlx::query_as!(
         Request,
         r#"SELECT id, event_id, kind AS "kind: PaymentKind", price(amount, currency) AS "amount!: Money",
                   status AS "status: PaymentStatus", is_processing, has_failed, has_expired, is_cancelled, paid_amount,
                   refunded_amount, dispute AS "dispute: Dispute", disputed_amount, session_id, intent_id, expires_at,
                   cancel_requested_at, version
-           FROM payment_requests WHERE organization_id = $1 AND id = $2 FOR UPDATE"#,
+           FROM payment_requests WHERE organization_id = $1 AND id = $2"#,
         organization_id,
         id
     )
@@ -212,7 +232,8 @@ pub async fn insert(
     Ok(())
 }
 
-/// What is known of a payment from now on.
+/// What is known of a payment from now on. One that failed or expired leaves its key to the next: the action that is tried
+/// again asks anew. One that was cancelled keeps it: somebody wanted it undone.
 pub async fn know(
     db: &mut PgConnection,
     organization_id: Uuid,
@@ -226,7 +247,9 @@ pub async fn know(
         "UPDATE payment_requests
          SET status = $3, is_processing = $4, has_failed = $5, has_expired = $6, is_cancelled = $7, paid_amount = $8,
              refunded_amount = $9, dispute = $10, disputed_amount = $11, intent_id = COALESCE($12, intent_id),
-             paid_at = CASE WHEN $13 THEN COALESCE(paid_at, $14) END, updated_at = $14, version = version + 1
+             paid_at = CASE WHEN $13 THEN COALESCE(paid_at, $14) END, updated_at = $14, version = version + 1,
+             idempotency_key = CASE WHEN $3 NOT IN ('FAILED', 'EXPIRED') OR cancel_requested_at IS NOT NULL
+                                    THEN idempotency_key END
          WHERE organization_id = $1 AND id = $2",
         organization_id,
         id,

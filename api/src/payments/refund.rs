@@ -85,23 +85,35 @@ pub async fn insert(
 
 /// What may be given back of a payment: what came in, less what went back or is on its way.
 pub fn left(payment: &Payment) -> i64 {
-    payment.amount.amount - payment.refunded.amount - payment.refund_pending.amount
+    let gone = payment.refunded.amount + payment.refund_pending.amount;
+    (payment.amount.amount - gone).max(0)
+}
+
+/// Whether there is money that a refund could give back.
+pub fn is_paid(payment: &Payment) -> bool {
+    matches!(
+        payment.status,
+        PaymentStatus::Succeeded | PaymentStatus::PartiallyRefunded
+    )
 }
 
 /// What is to be given back when what it was for is undone: of a cancelled booking what its terms leave, of one that stands
-/// its whole share.
+/// its whole share. What is on its way back counts as if it had arrived, taken from the bookings as the ledger will.
 pub async fn due_back(
     work: &mut Work,
     organization_id: Uuid,
     payment: &Payment,
 ) -> Result<i64, Problem> {
-    let mut due = 0;
+    let (mut due, mut pending) = (0, payment.refund_pending.amount);
     for share in payments::shares(work, organization_id, payment.id).await? {
         let booking = bookings::queries::get_in(work, organization_id, share.booking_id).await?;
-        let beyond_the_fee = booking
-            .cancellation_fee
-            .map_or(i64::MAX, |fee| (booking.paid.amount - fee.amount).max(0));
-        due += (share.entered_in - share.entered_back).min(beyond_the_fee);
+        let entered = share.entered_in - share.entered_back;
+        let going = pending.min(entered);
+        pending -= going;
+        let beyond_the_fee = booking.cancellation_fee.map_or(i64::MAX, |fee| {
+            (booking.paid.amount - going - fee.amount).max(0)
+        });
+        due += (entered - going).min(beyond_the_fee);
     }
     Ok(due.min(left(payment)))
 }
@@ -122,12 +134,12 @@ pub async fn give_back(app: &App, errand: &Errand, id: Uuid) -> Result<(), Failu
         );
         return Err(Failure::Fatal(detail));
     }
-    let request = checkout::read(app, organization_id, refund.payment_id).await?;
+    let request = payments::read(&app.db, organization_id, refund.payment_id).await?;
     let intent_id = intent_of(app, errand, &request).await?;
     let made = stripe::refund(app, errand, &request, &intent_id, id, refund.amount).await;
     let refusal = match made {
         Ok(made) if !matches!(made.status.as_deref(), Some("failed" | "canceled")) => {
-            return succeed(app, errand, &request, id, made.refund_id.as_deref()).await;
+            return succeed(app, errand, &request, id, made.id.as_deref()).await;
         }
         Ok(_) => "Stripe could not give it back".to_owned(),
         Err(SidecarError::Refused(refusal)) => refusal.message,
@@ -178,12 +190,8 @@ fn amount(payment: &Payment, wanted: Option<Money>) -> Result<i64, Problem> {
             "it was recorded by hand: record its refund at POST /v1/bookings/{booking_id}/payments";
         return Err(Problem::conflict(&kinds::INVALID_TRANSITION, detail));
     }
-    let is_paid = matches!(
-        payment.status,
-        PaymentStatus::Succeeded | PaymentStatus::PartiallyRefunded
-    );
     let left = left(payment);
-    if !is_paid || left == 0 {
+    if !is_paid(payment) || left == 0 {
         let detail = "only what is SUCCEEDED or PARTIALLY_REFUNDED, and not being given back already, can be refunded";
         return Err(Problem::conflict(&kinds::INVALID_TRANSITION, detail));
     }

@@ -15,6 +15,10 @@ use crate::{
     work::Work,
 };
 
+/// Stripe counts these in other units than ISO 4217 does (<https://docs.stripe.com/currencies>, "Supported currencies":
+/// zero-decimal and special cases).
+const OTHER_UNITS: [&str; 3] = ["ISK", "MGA", "UGX"];
+
 /// Puts a payment into a change; `key` is the action's that asked for it. All writers of bookings and payments queue, so
 /// what is found due here stays due.
 pub async fn create(
@@ -29,6 +33,7 @@ pub async fn create(
     let dues = queries::dues(work, organization_id, event_id).await?;
     let dues = chosen(dues, new.booking_ids.as_deref())?;
     let currency = one_currency(&dues)?;
+    expect_our_units(currency)?;
     let rate = queries::default_deposit_rate(work, organization_id).await?;
     let shares = shares(new, &dues, currency, rate)?;
     let amount = Money::new(shares.iter().sum(), currency);
@@ -105,6 +110,18 @@ fn one_currency(dues: &[Due]) -> Result<Currency, Problem> {
         return Err(Problem::field("/booking_ids", "one_currency", detail));
     }
     Ok(first.parse().map_err(anyhow::Error::msg)?)
+}
+
+/// An amount of ours must not mean another at Stripe.
+fn expect_our_units(currency: Currency) -> Result<(), Problem> {
+    if !OTHER_UNITS.contains(&currency.as_str()) {
+        return Ok(());
+    }
+    let detail = format!(
+        "Stripe counts {currency} in other units than we do: record the payment by hand at \
+         POST /v1/bookings/{{booking_id}}/payments"
+    );
+    Err(Problem::conflict(&kinds::INVALID_TRANSITION, detail))
 }
 
 /// What is asked for each of the bookings.

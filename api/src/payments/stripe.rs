@@ -37,6 +37,7 @@ pub struct Intent {
 
 /// Our ids, as Stripe keeps them.
 #[derive(Debug, Default, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the names that Stripe keeps")]
 pub struct Reference {
     pub organization_id: Option<Uuid>,
     pub payment_id: Option<Uuid>,
@@ -45,7 +46,8 @@ pub struct Reference {
 
 #[derive(Debug, Deserialize)]
 pub struct Refund {
-    pub refund_id: Option<String>,
+    #[serde(rename = "refund_id")]
+    pub id: Option<String>,
     pub status: Option<String>,
     #[serde(default)]
     reference: Reference,

@@ -38,6 +38,8 @@ pub use shipped::SHIPPED;
 const MOST_COMPARED: i64 = 500;
 /// Of a playbook's YAML, aliases written out: more than its rules leave room for.
 const MOST_NODES: usize = 10_000;
+/// Longest definition, in bytes of JSON: lists and runs hold many of them.
+const LONGEST_DEFINITION: usize = 64 * 1024;
 
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -257,6 +259,11 @@ pub async fn all(db: &mut PgConnection, organization_id: Uuid) -> sqlx::Result<V
 
 /// A playbook from JSON, with its own rules held; whether its names are known is another question.
 pub fn read(value: Value) -> Result<Definition, Problem> {
+    let length = value.to_string().len();
+    if length > LONGEST_DEFINITION {
+        let detail = format!("has {length} bytes as JSON; at most {LONGEST_DEFINITION} are taken");
+        return Err(Problem::field("", "too_large", detail));
+    }
     let definition: Definition =
         strict::from_value(value).map_err(|error| Problem::Invalid(vec![error]))?;
     definition

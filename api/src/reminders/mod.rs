@@ -12,7 +12,7 @@ use crate::{
     access::{Access, ReadEvents, WriteEvents},
     events::{self, Event},
     extract::{IfMatch, Json, MergePatch, Path},
-    messages::{Channel, Recipients, known_placeholders, usable_template},
+    messages::{Channel, Recipients, known_placeholders, text_or_template, usable_template},
     page::{List, NoFilter, Page},
     problem::{Problem, kinds},
     state::App,
@@ -138,10 +138,7 @@ impl NewReminder {
 }
 
 fn one_text(new: &NewReminder) -> Result<(), ValidationError> {
-    if new.template_id.is_some() != new.text.is_some() {
-        return Ok(());
-    }
-    Err(ValidationError::new("one_of").with_message("give text or template_id, one of them".into()))
+    text_or_template(new.text.as_deref(), new.template_id)
 }
 
 fn plain_offset(offset: &str) -> Result<(), ValidationError> {

@@ -306,6 +306,17 @@ pub async fn cancel_open(
     record_all(work, "task.cancelled", &changes.collect::<Vec<_>>()).await
 }
 
+/// Removes all tasks of an event that is deleted. The database would do so, too, and tell nobody. The caller has locked the event.
+pub async fn delete_all(
+    work: &mut Work,
+    organization_id: Uuid,
+    event_id: Uuid,
+) -> Result<(), Problem> {
+    let tasks = queries::delete_of(work, organization_id, event_id).await?;
+    let changes = tasks.iter().map(|task| (task.id, Some(task), None));
+    record_all(work, "task.deleted", &changes.collect::<Vec<_>>()).await
+}
+
 /// What every change of a task leaves behind: the trail, and the issue that shows it.
 async fn record(
     work: &mut Work,

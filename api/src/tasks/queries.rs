@@ -372,3 +372,21 @@ pub async fn delete(
     .await?;
     Ok(())
 }
+
+pub async fn delete_of(
+    db: &mut PgConnection,
+    organization_id: Uuid,
+    event_id: Uuid,
+) -> sqlx::Result<Vec<Task>> {
+    sqlx::query_as!(
+        Task,
+        r#"DELETE FROM tasks WHERE organization_id = $1 AND event_id = $2
+           RETURNING id, event_id, title, description, status AS "status: TaskStatus", assignee_id,
+                  task_due(days_before, due_time) AS "due?: Json<Due>", due_at, is_late, checklist, checklist_item,
+                  completed_at, version, created_at, updated_at"#,
+        organization_id,
+        event_id
+    )
+    .fetch_all(db)
+    .await
+}

@@ -19,6 +19,7 @@ use crate::{
     outbound::{answering, canary, hostile},
     support::TestApp,
     webhooks::Receiver,
+    webhooks_in::until,
 };
 
 const TOKEN: &str = "4kPz7QvW1xYbN8sLr2TfHc6JmUaGd9Ei-agent";
@@ -130,6 +131,78 @@ async fn an_agent_by_address_does_a_step(pool: PgPool) {
     assert_eq!(rung.load(Ordering::SeqCst), 1);
     let audit = app.owner.get("/v1/audit").await.text();
     assert!(!audit.contains(TOKEN));
+}
+
+#[sqlx::test]
+async fn an_own_agent_has_a_lane_of_its_own_whatever_its_tools_are_called(pool: PgPool) {
+    let app = app(pool.clone()).await;
+    let agent_type = "s".repeat(63);
+    let agent = json!({ "agent_type": agent_type, "url": "http://127.0.0.1:9/mcp" });
+    app.owner.post("/v1/agents", &agent).await.expect(201);
+    let playbook = json!({
+        "name": "lanes", "title": "Lanes",
+        "steps": [{ "id": "post", "agent_type": agent_type, "tool": "messages.announce", "description": "Post" }]
+    });
+    app.planner
+        .post("/v1/playbooks", &playbook)
+        .await
+        .expect(201);
+    let body = json!({ "description": "Lanes", "playbook": "lanes" });
+    app.planner
+        .post("/v1/orchestrations", &body)
+        .await
+        .expect(202);
+    let lane: String = sqlx::query_scalar("SELECT lane FROM jobs WHERE kind = 'subtask.run'")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    assert_eq!(
+        lane,
+        format!("{}:{agent_type}", app.organization_id.simple())
+    );
+}
+
+#[sqlx::test]
+async fn a_step_that_broke_off_is_not_dropped_when_its_agent_is_away_and_the_run_cancelled(
+    pool: PgPool,
+) {
+    let app = app(pool.clone()).await;
+    // Nobody listens there.
+    let agent = json!({ "agent_type": "bells", "url": "http://127.0.0.1:9/mcp" });
+    app.owner.post("/v1/agents", &agent).await.expect(201);
+    let playbook = json!({
+        "name": "bells", "title": "Bells",
+        "steps": [{ "id": "bell", "agent_type": "bells", "tool": "ring", "description": "Ring",
+                    "compensate": { "tool": "hush" } }]
+    });
+    app.planner
+        .post("/v1/playbooks", &playbook)
+        .await
+        .expect(201);
+    let body = json!({ "description": "Bells", "playbook": "bells" });
+    let run = app
+        .planner
+        .post("/v1/orchestrations", &body)
+        .await
+        .expect(202);
+    // As a worker leaves it that dies in the middle.
+    sqlx::query("UPDATE subtasks SET status = 'RUNNING', attempts = 1")
+        .execute(&pool)
+        .await
+        .unwrap();
+    let worker = orchestrations::worker(&app);
+    let path = format!("/v1/orchestrations/{}", run["id"].as_str().unwrap());
+    until("found away", async || {
+        app.planner.get(&path).await.expect(200)["subtasks"][0]["error"].is_string()
+    })
+    .await;
+    worker.stop().await;
+    let cancel = format!("{path}/cancel");
+    let cancelled = app.planner.post(&cancel, &Value::Null).await.expect(200);
+    assert_eq!(
+        (&cancelled["status"], &cancelled["subtasks"][0]["status"]),
+        (&json!("CANCELLING"), &json!("READY"))
+    );
 }
 
 #[sqlx::test]

@@ -516,6 +516,24 @@ async fn our_own_writes_are_no_drift_and_nothing_goes_round(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn an_account_that_was_taken_back_fills_no_dead_letters(pool: PgPool) {
+    let (app, _sandbox) = TestApp::with_providers(pool).await;
+    held(&app).await;
+    let expired = "INSERT INTO integrations (organization_id, id, provider, status, account_id, account_name, scopes, key_id,
+                       access_token, created_at, updated_at)
+                   VALUES ($1, $2, 'google', 'EXPIRED', 'a', 'a@example.com', '{}', 'k', '', now(), now())";
+    sqlx::query(expired)
+        .bind(app.organization_id)
+        .bind(app.app.new_id())
+        .execute(&app.app.db)
+        .await
+        .unwrap();
+    look(&app).await;
+    let dead = app.owner.get("/v1/dead-letters").await.expect(200);
+    assert_eq!(dead["items"], json!([]));
+}
+
+#[sqlx::test]
 async fn a_job_that_died_after_its_effect_finds_it_when_it_is_repeated(pool: PgPool) {
     let (app, sandbox) = TestApp::with_providers(pool).await;
     let (event_id, ours) = held(&app).await;

@@ -339,6 +339,27 @@ async fn old_changes_are_forgotten_only_when_no_token_needs_them(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn a_reading_from_the_start_comes_to_its_end(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    create(&app.planner, "/v1/events", &event()).await;
+    settle(&app).await;
+    app.advance(Duration::from_hours(29 * 24));
+    let first = changes(&app.viewer, "limit=1").await;
+    assert_eq!(first["items"][0]["event_type"], "organization.created");
+    // There is a day to ask for the second page.
+    app.advance(Duration::from_hours(24));
+    let token = first["next_sync_token"].as_str().unwrap();
+    let (rest, _) = read(&app.viewer, token, 1).await;
+    assert_eq!(summary(&rest).last().unwrap(), "event CREATED");
+    // What is kept but too old for a token is not begun with.
+    let anew = changes(&app.viewer, "limit=1").await;
+    assert_eq!(
+        (&anew["items"], &anew["has_more"]),
+        (&json!([]), &json!(false))
+    );
+}
+
+#[sqlx::test]
 async fn on_a_restored_copy_the_feed_begins_anew(pool: PgPool) {
     let app = TestApp::new(pool.clone()).await;
     create(&app.planner, "/v1/events", &event()).await;

@@ -414,6 +414,16 @@ async fn a_hundred_megabytes_pass_in_little_memory(pool: PgPool) {
     assert!(grown < 48 * 1024, "{grown} KiB");
 }
 
+#[sqlx::test]
+async fn a_folder_is_made_over_one_connection(pool: PgPool) {
+    let (app, _sandbox, event) = scene(pool).await;
+    let _taken = app.leave_one_connection().await;
+    let input = CreateFolderInput { name: None };
+    actions::create_folder(&app.app, &errand(&app, "step"), event, input)
+        .await
+        .unwrap();
+}
+
 fn errand(app: &TestApp, key: &str) -> Errand {
     Errand {
         organization_id: app.organization_id,

@@ -181,6 +181,21 @@ async fn events_are_listed_by_their_start(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn a_time_beyond_those_of_the_database_is_refused(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    for filter in [
+        "events?ends_after",
+        "events?starts_before",
+        "tasks?due_before",
+        "tasks?due_after",
+    ] {
+        let path = format!("/v1/{filter}=-009000-01-01T00:00:00Z");
+        let answer = app.viewer.get(&path).await;
+        answer.expect_problem(400, "malformed_request");
+    }
+}
+
+#[sqlx::test]
 async fn an_event_with_bookings_is_neither_moved_nor_deleted(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let scene = Scene::new(&app, "moved").await;

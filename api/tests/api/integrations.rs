@@ -329,6 +329,22 @@ async fn whoever_may_no_longer_connect_accounts_does_not(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn a_key_that_was_revoked_meanwhile_connects_nothing(pool: PgPool) {
+    let (app, _sandbox) = TestApp::with_providers(pool).await;
+    let new = json!({ "name": "front end" });
+    let key = app.owner.post("/v1/api-keys", &new).await.expect(201);
+    let client = app.client(key["key"].as_str().unwrap());
+    let back = allow(&start(&client, "google").await, None).await;
+    let path = format!("/v1/api-keys/{}", key["id"].as_str().unwrap());
+    app.owner.delete(&path, "*").await.expect(204);
+    app.anonymous
+        .get(&back)
+        .await
+        .expect_problem(400, "connection_failed");
+    assert_eq!(status(&app.viewer, "google").await["stored"], false);
+}
+
+#[sqlx::test]
 async fn without_keys_or_a_client_it_is_said_what_is_missing(pool: PgPool) {
     let mut config = providers::integrations("http://127.0.0.1:9");
     config.keys.integrations_keys = None;
@@ -547,6 +563,44 @@ async fn a_task_is_one_issue_that_follows_it_to_its_end(pool: PgPool) {
     mirror(&app).await;
     assert_eq!(issue(&app, "SEC-2").await["state_type"], "canceled");
     assert_eq!(counts(&sandbox).await["linear"]["issues"], 2);
+}
+
+#[sqlx::test]
+async fn the_tasks_of_a_deleted_event_end_with_their_issues(pool: PgPool) {
+    let (app, _sandbox) = TestApp::with_providers(pool.clone()).await;
+    let organization = format!("/v1/organizations/{}", app.organization_id);
+    let team = json!({ "linear_team": "EVT" });
+    app.owner.patch(&organization, "*", &team).await.expect(200);
+    let event = create(&app.planner, "/v1/events", &event()).await;
+    let event = format!("/v1/events/{event}");
+    let new = json!({ "title": "Book the band", "due": { "days_before": 14 } });
+    let task = create(&app.planner, &format!("{event}/tasks"), &new).await;
+    mirror(&app).await;
+    app.planner.delete(&event, "*").await.expect(204);
+    let trail = format!("/v1/audit?subject_id={task}");
+    let trail = app.owner.get(&trail).await.expect(200);
+    assert_eq!(trail["items"][0]["action"], "task.deleted");
+    mirror(&app).await;
+    assert_eq!(issue(&app, "EVT-1").await["state_type"], "canceled");
+    let left = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM task_issues");
+    assert_eq!(left.fetch_one(&pool).await.unwrap(), 0);
+}
+
+#[sqlx::test]
+async fn a_connected_slack_account_may_do_what_messages_need(pool: PgPool) {
+    let (app, _sandbox) = TestApp::with_providers(pool).await;
+    connect(&app, &app.owner, "slack", None).await;
+    let event_id = create(&app.planner, "/v1/events", &event()).await;
+    let path = format!("/v1/events/{event_id}/messages");
+    let body = json!({ "channel": "SLACK", "recipients": ["#events"], "text": "From our own app" });
+    let sent = app.planner.post_once("own", &path, &body).await.expect(202);
+    let path = format!("/v1/messages/{}", sent["items"][0]["id"].as_str().unwrap());
+    work_until(&app, async || {
+        app.planner.get(&path).await.expect(200)["status"] != "QUEUED"
+    })
+    .await;
+    let sent = app.planner.get(&path).await.expect(200);
+    assert_eq!(sent["status"], "SENT", "{sent}");
 }
 
 #[sqlx::test]

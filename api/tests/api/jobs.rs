@@ -298,6 +298,36 @@ async fn what_keeps_failing_becomes_a_dead_letter_that_can_be_replayed(pool: PgP
         .await
         .expect(204);
     assert_eq!(dead().await.len(), 1);
+    // What others wait for is not given up.
+    let waited_for = "UPDATE jobs SET kind = 'subtask.run' WHERE died_at IS NOT NULL RETURNING id";
+    let waited_for: Uuid = sqlx::query_scalar(waited_for)
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    app.owner
+        .delete(&format!("/v1/dead-letters/{waited_for}"), "*")
+        .await
+        .expect_problem(409, "in_use");
+}
+
+#[sqlx::test]
+async fn a_job_that_takes_its_workers_down_becomes_a_dead_letter(pool: PgPool) {
+    let app = app_with_traces(&pool).await;
+    enqueue(&app, app.organization_id, job("test.note", "deadly")).await;
+    sqlx::query("UPDATE jobs SET attempts = 12")
+        .execute(&pool)
+        .await
+        .unwrap();
+    let (stop, running) = start(&app, TEST_HANDLERS, Options::default());
+    until("a dead letter", async || {
+        let dead = "SELECT count(*) FROM jobs WHERE died_at IS NOT NULL";
+        let dead = sqlx::query_scalar::<_, i64>(dead).fetch_one(&pool);
+        dead.await.unwrap() == 1
+    })
+    .await;
+    stop.cancel();
+    running.await.unwrap();
+    assert!(traces(&pool).await.is_empty());
 }
 
 #[sqlx::test]

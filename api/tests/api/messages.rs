@@ -11,6 +11,7 @@ use event_planner_api::{
     state::Settings,
 };
 use event_planner_sandbox::{Fault, Misbehaviour, Provider, Sandbox};
+use futures_util::FutureExt;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha1::Sha1;
@@ -553,6 +554,16 @@ async fn callbacks_are_signed_with_the_address_that_twilio_was_told(pool: PgPool
     outside.expect_problem(403, "forbidden");
 }
 
+/// Has Twilio asked, some minutes later.
+async fn check_later(app: &TestApp, pool: &PgPool) {
+    app.advance(Duration::from_mins(10));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    sqlx::query("UPDATE jobs SET available_at = now() WHERE kind = 'messages.check'")
+        .execute(pool)
+        .await
+        .unwrap();
+}
+
 #[sqlx::test]
 async fn without_callbacks_the_end_is_asked_for(pool: PgPool) {
     let (app, _sandbox) = TestApp::with_providers(pool.clone()).await;
@@ -564,12 +575,7 @@ async fn without_callbacks_the_end_is_asked_for(pool: PgPool) {
     for message in messages.as_array().unwrap() {
         once(&app, message, "SENT").await;
     }
-    app.advance(Duration::from_mins(10));
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    sqlx::query("UPDATE jobs SET available_at = now() WHERE kind = 'messages.check'")
-        .execute(&pool)
-        .await
-        .unwrap();
+    check_later(&app, &pool).await;
     let ends = messages.as_array().unwrap().iter().map(|message| async {
         let is_off = message["recipient"] == "+15005550013";
         once(&app, message, if is_off { "FAILED" } else { "DELIVERED" }).await
@@ -580,6 +586,93 @@ async fn without_callbacks_the_end_is_asked_for(pool: PgPool) {
             .any(|end| end["failure"] == "Twilio says undelivered (Twilio's error 30003)"),
         "{ends:?}"
     );
+}
+
+#[sqlx::test]
+async fn a_message_that_cannot_be_asked_about_keeps_no_other_waiting(pool: PgPool) {
+    let (app, _sandbox) = TestApp::with_providers(pool.clone()).await;
+    let _working = work(&app);
+    let event = with_contact(&app).await;
+    let body = json!({"channel": "SMS", "text": "x", "recipients": [CONTACT, "+14155550124"]});
+    let messages = say(&app, event, &body).await.expect(202)["items"].clone();
+    for message in messages.as_array().unwrap() {
+        once(&app, message, "SENT").await;
+    }
+    // Whichever is the first cannot be written down.
+    for ddl in [
+        "CREATE SEQUENCE written",
+        "CREATE FUNCTION fail_once() RETURNS trigger SECURITY DEFINER LANGUAGE plpgsql AS
+         'BEGIN IF nextval(''public.written'') = 1 THEN RAISE EXCEPTION ''no''; END IF; RETURN NEW; END'",
+        "CREATE TRIGGER fail_once BEFORE UPDATE OF status ON messages FOR EACH ROW EXECUTE FUNCTION fail_once()",
+    ] {
+        sqlx::query(ddl).execute(&pool).await.unwrap();
+    }
+    check_later(&app, &pool).await;
+    until("the other one is delivered", || async {
+        let path = "/v1/messages?status=DELIVERED";
+        let delivered = app.viewer.get(path).await.expect(200);
+        (delivered["items"].as_array().unwrap().len() == 1).then_some(())
+    })
+    .await;
+}
+
+#[sqlx::test]
+async fn what_is_withdrawn_at_the_last_moment_is_not_sent(pool: PgPool) {
+    let (app, sandbox) = TestApp::with_providers(pool.clone()).await;
+    let event = with_contact(&app).await;
+    let mut closed = pool.begin().await.unwrap();
+    sqlx::query("LOCK TABLE message_opt_outs")
+        .execute(&mut *closed)
+        .await
+        .unwrap();
+    let taken = app.leave_one_connection().await;
+    let (state, errand) = (app.app.clone(), errand(&app, "step"));
+    let text = TextContactInput {
+        body: "See you".into(),
+    };
+    let texting =
+        tokio::spawn(async move { actions::text_contact(&state, &errand, event, text).await });
+    until("the message is being written", || async {
+        let waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'message_opt_outs'::regclass
+                     AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))";
+        let waits = sqlx::query_scalar::<_, bool>(waits).fetch_one(&pool).await;
+        waits.unwrap().then_some(())
+    })
+    .await;
+    // The one connection comes here when the message is written, before it is sent.
+    let mut turn = Box::pin(app.app.db.acquire());
+    assert!((&mut turn).now_or_never().is_none());
+    closed.rollback().await.unwrap();
+    let mut db = turn.await.unwrap();
+    let withdraw = "UPDATE messages SET status = 'SKIPPED', failure = 'the event was moved'";
+    let withdrawn = sqlx::query(withdraw).execute(&mut *db).await.unwrap();
+    assert_eq!(withdrawn.rows_affected(), 1);
+    drop((db, taken));
+    let texted = texting.await.unwrap().unwrap();
+    assert_eq!(texted.status.to_string(), "SKIPPED");
+    assert_eq!(texts(&sandbox).await, 0);
+}
+
+#[sqlx::test]
+async fn a_post_is_taken_back_with_words_over_one_connection(pool: PgPool) {
+    let (app, _sandbox) = TestApp::with_providers(pool).await;
+    let event = with_contact(&app).await;
+    let _taken = app.leave_one_connection().await;
+    let input = AnnounceInput {
+        channel: None,
+        text: "{{event.title}} is on".into(),
+    };
+    let post = actions::announce(&app.app, &errand(&app, "step"), event, input)
+        .await
+        .unwrap();
+    let retract = RetractInput {
+        message_id: post.message_id,
+        text: Some("{{event.title}} is off".into()),
+    };
+    let retracted = actions::retract(&app.app, &errand(&app, "undo"), event, retract)
+        .await
+        .unwrap();
+    assert!(retracted.retracted);
 }
 
 fn errand(app: &TestApp, key: &str) -> Errand {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use event_planner_api::{
-    jobs::{HANDLERS, Options, Worker},
-    payments::actions::{self, CancelOrRefundInput, RequestDepositInput},
+    jobs::{Failure, HANDLERS, Options, Worker},
+    payments::actions::{self, CancelOrRefundInput, CancelOrRefundOutput, RequestDepositInput},
     sidecars::Errand,
 };
 use event_planner_sandbox::{Fault, Misbehaviour, Provider, Sandbox, World};
@@ -136,6 +136,13 @@ impl Shop {
             .collect();
         actions.sort();
         actions
+    }
+
+    /// Undoes the payment, as a step of a run.
+    async fn undo(&self, key: &str, payment: &Value) -> Result<CancelOrRefundOutput, Failure> {
+        let payment_id = id(&payment["id"]);
+        let input = CancelOrRefundInput { payment_id };
+        actions::cancel_or_refund(&self.app.app, &self.errand(key), self.event_id, input).await
     }
 
     fn errand(&self, key: &str) -> Errand {
@@ -347,6 +354,32 @@ async fn what_is_asked_for_is_checked(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn what_stripe_counts_in_other_units_is_recorded_by_hand(pool: PgPool) {
+    let (app, _sandbox) = TestApp::with_providers(pool).await;
+    for currency in ["ISK", "MGA", "UGX"] {
+        let mut hall = venue(currency);
+        for price in ["hire_fee", "hourly_rate"] {
+            hall[price]["currency"] = json!(currency);
+        }
+        let venue_id = create(&app.planner, "/v1/venues", &hall).await;
+        let event_id = create(&app.planner, "/v1/events", &event()).await;
+        let booking_id = book(&app, event_id, &json!({"venue_id": venue_id})).await;
+        let (path, body) = (
+            format!("/v1/events/{event_id}/payments"),
+            json!({"kind": "DEPOSIT"}),
+        );
+        let asked = app.planner.post_once(currency, &path, &body).await;
+        let problem = asked.expect_problem(409, "invalid_transition");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("/v1/bookings/{booking_id}/payments"));
+        let amount = json!({"amount": 28_000, "currency": currency});
+        let by_hand = json!({"kind": "DEPOSIT", "method": "CASH", "amount": amount});
+        let path = format!("/v1/bookings/{booking_id}/payments");
+        create(&app.planner, &path, &by_hand).await;
+    }
+}
+
+#[sqlx::test]
 async fn the_organizations_share_is_asked_where_nobody_asks_for_a_deposit(pool: PgPool) {
     let (app, _sandbox) = TestApp::with_providers(pool).await;
     let mut easy = venue("Easy");
@@ -410,6 +443,104 @@ async fn a_payment_is_given_back_in_parts_and_never_more_than_came_in(pool: PgPo
         providers::counts(&shop.sandbox).await["stripe"]["refunds"],
         2
     );
+}
+
+/// Stripe's total is known a moment before the refund that is in it ends with us.
+#[sqlx::test]
+async fn a_refund_that_stripe_has_told_of_counts_once(pool: PgPool) {
+    let shop = Shop::new(pool.clone()).await;
+    let payment = shop.ask(&json!({"kind": "DEPOSIT"})).await;
+    press(&payment, "pay").await;
+    let paid = shop.until_status(&payment, "SUCCEEDED").await;
+    let part = json!({"amount": eur(20_000)});
+    shop.post(&paid, "refund", &part).await.expect(200);
+    refunds_have_ended(&pool).await;
+    let pending = async |amount: i64| {
+        sqlx::query("UPDATE payment_refunds SET status = 'PENDING', amount = $1")
+            .bind(amount)
+            .execute(&pool)
+            .await
+            .unwrap();
+        shop.payment(id(&payment["id"])).await
+    };
+    let all = json!({});
+    let none_left = pending(28_000).await;
+    assert_eq!(none_left["refund_pending"], eur(8_000));
+    shop.post(&none_left, "refund", &all)
+        .await
+        .expect_problem(409, "invalid_transition");
+    let told = pending(20_000).await;
+    assert_eq!(
+        (&told["refunded"], &told["refund_pending"]),
+        (&eur(20_000), &eur(0))
+    );
+    let path = format!("/v1/payments/{}/refund?validate_only=true", id(&told["id"]));
+    let rehearsal = shop.app.planner.post_once("rest", &path, &all).await;
+    assert_eq!(rehearsal.expect(200)["refund_pending"], eur(8_000));
+    let undone = shop.undo("undo", &payment).await.unwrap();
+    assert_eq!(json!(undone.refunded), eur(28_000));
+}
+
+#[sqlx::test]
+async fn an_action_gives_back_what_the_terms_leave_less_what_is_on_its_way(pool: PgPool) {
+    let shop = Shop::new(pool.clone()).await;
+    let payment = shop.ask(&json!({"kind": "DEPOSIT"})).await;
+    press(&payment, "pay").await;
+    shop.until_status(&payment, "SUCCEEDED").await;
+    for change in [
+        // A fee of 140.00 EUR, and a refund that is not at Stripe yet.
+        r#"UPDATE bookings SET cancellation_terms = '[{"days_before": 0, "fee_bps": 1000}]'"#,
+        "INSERT INTO payment_refunds (organization_id, id, payment_request_id, amount, reason, status, created_at, updated_at)
+         SELECT organization_id, id, id, 5000, 'REQUESTED', 'PENDING', now(), now() FROM payment_requests",
+    ] {
+        sqlx::query(change).execute(&pool).await.unwrap();
+    }
+    let path = format!("/v1/bookings/{}/cancel", shop.booking_id);
+    let cancelled = shop
+        .app
+        .planner
+        .post_once("cancel", &path, &Value::Null)
+        .await;
+    assert_eq!(cancelled.expect(200)["fee"], eur(14_000));
+    let undone = shop.undo("undo", &payment).await.unwrap();
+    assert_eq!(json!(undone.refunded), eur(9_000));
+}
+
+#[sqlx::test]
+async fn a_late_event_does_not_bring_back_a_refund_that_failed_after_all(pool: PgPool) {
+    let shop = Shop::new(pool.clone()).await;
+    let payment = shop.ask(&json!({"kind": "DEPOSIT"})).await;
+    press(&payment, "pay").await;
+    let paid = shop.until_status(&payment, "SUCCEEDED").await;
+    let part = json!({"amount": eur(8_000)});
+    shop.post(&paid, "refund", &part).await.expect(200);
+    refunds_have_ended(&pool).await;
+    change_stripe(&shop.sandbox.world, |ledger| {
+        for object in ledger["objects"].as_object_mut().unwrap().values_mut() {
+            if object["object"] == "charge" {
+                object["amount_refunded"] = json!(0);
+            }
+        }
+    });
+    let intent_id = shop.stripe.intent_of(&payment).await;
+    let failed = json!({"id": "re_1", "payment_intent": intent_id, "status": "failed"});
+    shop.stripe.send("evt_r1", "refund.failed", failed).await;
+    shop.until_status(&payment, "SUCCEEDED").await;
+    let late = json!({"id": "ch_1", "payment_intent": intent_id, "amount": 28_000, "amount_captured": 28_000,
+                      "amount_refunded": 8_000, "currency": "eur"});
+    shop.stripe.send("evt_r2", "charge.refunded", late).await;
+    until("the event is worked off", async || {
+        let left = "SELECT count(*) FROM jobs WHERE kind = 'payments.stripe_event'";
+        let left = sqlx::query_scalar::<_, i64>(left).fetch_one(&pool);
+        left.await.unwrap() == 0
+    })
+    .await;
+    let kept = shop.payment(id(&payment["id"])).await;
+    assert_eq!(
+        (&kept["status"], &kept["refunded"]),
+        (&json!("SUCCEEDED"), &eur(0))
+    );
+    assert_eq!(shop.booking().await["paid"], eur(28_000));
 }
 
 #[sqlx::test]
@@ -904,16 +1035,41 @@ async fn the_actions_are_done_once_for_their_key_and_undo_each_other(pool: PgPoo
 }
 
 #[sqlx::test]
+async fn an_action_whose_payment_came_to_nothing_asks_anew_unless_somebody_cancelled_it(
+    pool: PgPool,
+) {
+    let shop = Shop::new(pool).await;
+    let ask = async || {
+        let input = RequestDepositInput::default();
+        actions::request_deposit(&shop.app.app, &shop.errand("step"), shop.event_id, input).await
+    };
+    let refused = Fault::new(Provider::Stripe, Misbehaviour::Error { status: 400 });
+    shop.sandbox
+        .misbehave(refused.on("POST", "/v1/checkout/sessions"));
+    ask().await.unwrap_err();
+    shop.sandbox.world.faults.clear();
+    let first = ask().await.unwrap();
+    assert!(first.url.is_some());
+    let payment = shop.payment(first.payment_id).await;
+    shop.stripe.expire(&payment).await;
+    shop.until_status(&payment, "EXPIRED").await;
+    let second = ask().await.unwrap();
+    assert!(second.url.is_some() && second.payment_id != first.payment_id);
+    let payment = shop.payment(second.payment_id).await;
+    shop.post(&payment, "cancel", &Value::Null)
+        .await
+        .expect(200);
+    shop.until_status(&payment, "CANCELLED").await;
+    ask().await.unwrap_err();
+}
+
+#[sqlx::test]
 async fn an_action_whose_refund_failed_gives_back_when_it_is_tried_again(pool: PgPool) {
     let shop = Shop::new(pool.clone()).await;
     let payment = shop.ask(&json!({"kind": "DEPOSIT"})).await;
     press(&payment, "pay").await;
     shop.until_status(&payment, "SUCCEEDED").await;
-    let undo = async || {
-        let payment_id = id(&payment["id"]);
-        let input = CancelOrRefundInput { payment_id };
-        actions::cancel_or_refund(&shop.app.app, &shop.errand("undo"), shop.event_id, input).await
-    };
+    let undo = || shop.undo("undo", &payment);
     let refused = Fault::new(Provider::Stripe, Misbehaviour::Error { status: 400 });
     shop.sandbox.misbehave(refused.on("POST", "/v1/refunds"));
     undo().await.unwrap_err();
@@ -950,10 +1106,7 @@ async fn a_refund_whose_answer_was_lost_is_found_after_its_key_is_forgotten(pool
     shop.sandbox.world.faults.clear();
     let given_back = shop.until_status(&payment, "PARTIALLY_REFUNDED").await;
     assert_eq!(given_back["refunded"], eur(8_000));
-    until("nothing is under way", async || {
-        shop.payment(id(&payment["id"])).await["refund_pending"] == eur(0)
-    })
-    .await;
+    refunds_have_ended(&pool).await;
     assert_eq!(
         providers::counts(&shop.sandbox).await["stripe"]["refunds"],
         1
@@ -962,12 +1115,26 @@ async fn a_refund_whose_answer_was_lost_is_found_after_its_key_is_forgotten(pool
 
 /// As if a day had passed: Stripe knows no idempotency key again.
 fn forget_keys(world: &World) {
+    change_stripe(world, |ledger| ledger["answered"] = json!({}));
+}
+
+/// What happens at Stripe without a request.
+fn change_stripe(world: &World, change: impl Fn(&mut Value)) {
     let mut things = world.things();
     let mut stripe = serde_json::to_value(&things.stripe).unwrap();
-    for ledger in stripe["ledgers"].as_object_mut().unwrap().values_mut() {
-        ledger["answered"] = json!({});
-    }
+    let ledgers = stripe["ledgers"].as_object_mut().unwrap();
+    ledgers.values_mut().for_each(change);
     things.stripe = serde_json::from_value(stripe).unwrap();
+}
+
+/// Waits until no refund is under way with us, whatever Stripe has told meanwhile.
+async fn refunds_have_ended(pool: &PgPool) {
+    until("refunds have ended", async || {
+        let pending = "SELECT count(*) FROM payment_refunds WHERE status = 'PENDING'";
+        let pending = sqlx::query_scalar::<_, i64>(pending).fetch_one(pool);
+        pending.await.unwrap() == 0
+    })
+    .await;
 }
 
 /// Ends all holds, as if their time were over.

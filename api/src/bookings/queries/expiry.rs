@@ -32,7 +32,7 @@ pub async fn organizations_with_expired_holds(
     now: Timestamp,
 ) -> sqlx::Result<Vec<Uuid>> {
     sqlx::query_scalar!(
-        "SELECT DISTINCT organization_id FROM bookings WHERE status = 'HELD' AND expires_at <= $1 LIMIT 100",
+        "SELECT DISTINCT organization_id FROM bookings WHERE status = 'HELD' AND expires_at <= $1 ORDER BY organization_id",
         now.to_sqlx()
     )
     .fetch_all(db)

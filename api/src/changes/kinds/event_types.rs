@@ -39,11 +39,6 @@ pub const EVENT_TYPES: &[EventType] = &[
     events("event.created", "event", "An event was created."),
     events("event.updated", "event", "An event was changed."),
     events("event.deleted", "event", "An event was deleted."),
-    events(
-        "event.drafted",
-        "event",
-        "A planned event became a draft again.",
-    ),
     events("event.planned", "event", "A draft became a planned event."),
     events("event.published", "event", "An event was published."),
     events("event.completed", "event", "An event took place."),
