@@ -46,6 +46,7 @@ pub mod tasks;
 pub mod telemetry;
 pub mod text;
 pub mod tls;
+mod transaction;
 pub mod unread;
 pub mod venues;
 pub mod webhooks;

@@ -16,6 +16,7 @@ use crate::{
     audit,
     problem::{Problem, kinds},
     state::App,
+    transaction,
     webhooks::Audience,
 };
 
@@ -95,7 +96,7 @@ impl Work {
         idempotency: Option<Idempotency>,
     ) -> Result<Self, Problem> {
         let now = app.now();
-        let mut tx = app.db.begin().await?;
+        let mut tx = transaction::begin(&app.db, "BEGIN").await?;
         if let Some(idempotency) = &idempotency {
             let seen = queries::claim(&mut tx, organization_id, &idempotency.key, now).await?;
             match (seen.answer, seen.claimed) {

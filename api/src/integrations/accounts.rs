@@ -22,6 +22,7 @@ use crate::{
     keyring::{KeyRing, Place},
     problem::{Problem, kinds},
     sidecars::{Refusal, SidecarError},
+    transaction,
 };
 
 /// With less time than this a token is no longer used.
@@ -113,7 +114,7 @@ impl Refresh {
             .await
             .map_err(|_| away(self.provider, "it takes long to give fresh tokens", None))?;
         let (organization_id, provider) = (self.organization_id, self.provider);
-        let begun = integrations.db().begin().await;
+        let begun = transaction::begin(integrations.db(), "BEGIN").await;
         let mut tx = begun.map_err(Problem::from)?;
         let stored = queries::lock_stored(&mut tx, organization_id, provider).await;
         let Some(stored) = stored.map_err(Problem::from)? else {

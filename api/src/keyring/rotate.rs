@@ -3,7 +3,7 @@
 use sqlx::PgPool;
 
 use super::KeyRing;
-use crate::{agents, integrations, webhooks};
+use crate::{agents, integrations, transaction, webhooks};
 
 /// Most rows of each table that are sealed anew in one transaction.
 const BATCH: i64 = 100;
@@ -17,7 +17,7 @@ const BATCH: i64 = 100;
 pub async fn rotate(db: &PgPool, ring: &KeyRing) -> anyhow::Result<u64> {
     let mut sealed = 0;
     loop {
-        let mut tx = db.begin().await?;
+        let mut tx = transaction::begin(db, "BEGIN").await?;
         let rows = integrations::seal_anew(&mut tx, ring, BATCH).await?
             + agents::seal_anew(&mut tx, ring, BATCH).await?
             + webhooks::seal_anew(&mut tx, ring, BATCH).await?;

@@ -10,7 +10,7 @@ use super::{
     option::{Outcome, PlanOption},
     snapshot::{CatererEntry, InHouseCatering, VenueEntry},
 };
-use crate::money::Currency;
+use crate::{money::Currency, transaction};
 
 /// See `planning_versions`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -84,9 +84,8 @@ pub async fn changed_bookings(
 
 /// Catalogue and calendar as of one moment.
 pub async fn load(db: &PgPool, organization_id: Uuid, now: Timestamp) -> sqlx::Result<Loaded> {
-    let mut tx = db
-        .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        .await?;
+    let snapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+    let mut tx = transaction::begin(db, snapshot).await?;
     let versions = versions(&mut *tx, organization_id).await?;
     let venues = venues(&mut tx, organization_id, None).await?;
     let caterers = caterers(&mut tx, organization_id, None).await?;

@@ -1,6 +1,11 @@
 //! The database itself: its walls, and the committed picture of it.
 
-use event_planner_api::money::{Currency, Money};
+use std::{pin::pin, time::Duration};
+
+use event_planner_api::{
+    money::{Currency, Money},
+    work::Work,
+};
 use expect_test::expect_file;
 use sqlx::{PgPool, Row, postgres::PgPoolOptions};
 use uuid::Uuid;
@@ -173,4 +178,23 @@ async fn a_reported_budget_is_the_one_of_the_api(pool: PgPool) {
             }
         }
     }
+}
+
+#[sqlx::test]
+async fn who_goes_away_while_a_transaction_begins_leaves_none_open(pool: PgPool) {
+    let app = TestApp::new(pool.clone()).await;
+    for round in 0..200_u64 {
+        let mut begun = pin!(Work::system(&app.app, app.organization_id));
+        for _ in 0..round % 4 {
+            if futures_util::poll!(begun.as_mut()).is_ready() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_micros(round)).await;
+        }
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let open = "SELECT count(*) FROM pg_stat_activity
+                WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
+    let open: i64 = sqlx::query_scalar(open).fetch_one(&pool).await.unwrap();
+    assert_eq!(open, 0);
 }
