@@ -99,7 +99,7 @@ pub struct NewAgent {
 }
 
 /// More agents than anybody needs: each attempt at a step looks at all of them.
-const MOST_AGENTS: i64 = 100;
+const MOST_AGENTS: i64 = 500;
 
 /// What `NewAgent` cannot set.
 const READ_ONLY: &[&str] = &["kind", "has_token", "version", "created_at"];
