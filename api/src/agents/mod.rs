@@ -241,7 +241,7 @@ async fn update_agent(
 ) -> Result<Response, Problem> {
     let organization_id = access.organization_id();
     let mut work = access.begin(&app).await?;
-    let current = own(&mut work, organization_id, &agent_type).await?;
+    let (id, current) = own(&mut work, organization_id, &agent_type).await?;
     if_match.check(current.version.unwrap_or_default())?;
     let mut shown = serde_json::to_value(&current).map_err(anyhow::Error::from)?;
     shown["token"] = Value::Null;
@@ -256,10 +256,7 @@ async fn update_agent(
         return Err(Problem::field("/token", "required", detail));
     }
     app.agent_outbound.check(&new.url)?;
-    let (id, now) = (
-        queries::id(&mut work, organization_id, &agent_type).await?,
-        work.now,
-    );
+    let now = work.now;
     let token = seal(&app, organization_id, id, new.token.as_deref())?;
     let token = token.as_ref();
     let updated = queries::update(
@@ -290,11 +287,10 @@ async fn delete_agent(
 ) -> Result<Response, Problem> {
     let organization_id = access.organization_id();
     let mut work = access.begin(&app).await?;
-    let agent = own(&mut work, organization_id, &agent_type).await?;
+    let (id, agent) = own(&mut work, organization_id, &agent_type).await?;
     if_match.check(agent.version.unwrap_or_default())?;
-    let id = queries::delete(&mut work, organization_id, &agent_type).await?;
-    let subject = ("agent", id.unwrap_or_default());
-    work.audit("agent.deleted", subject, Some(&agent), None::<&()>)
+    queries::delete(&mut work, organization_id, id).await?;
+    work.audit("agent.deleted", ("agent", id), Some(&agent), None::<&()>)
         .await?;
     work.commit(Answer::no_content()).await
 }
@@ -314,8 +310,12 @@ impl From<&BuiltIn> for Agent {
     }
 }
 
-/// The agent, if the organization registered it.
-async fn own(work: &mut Work, organization_id: Uuid, agent_type: &str) -> Result<Agent, Problem> {
+/// The agent with its id, if the organization registered it.
+async fn own(
+    work: &mut Work,
+    organization_id: Uuid,
+    agent_type: &str,
+) -> Result<(Uuid, Agent), Problem> {
     let agent = queries::lock(work, organization_id, agent_type).await?;
     agent.ok_or_else(|| match built_in(agent_type) {
         Some(_) => {

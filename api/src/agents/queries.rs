@@ -46,20 +46,22 @@ pub async fn get(
     .await
 }
 
-/// The same, and nobody else changes it until the change ends.
+/// The same with its id, and nobody else changes it until the change ends.
 pub async fn lock(
     db: &mut PgConnection,
     organization_id: Uuid,
     agent_type: &str,
-) -> sqlx::Result<Option<Agent>> {
-    sqlx::query!(
+) -> sqlx::Result<Option<(Uuid, Agent)>> {
+    let id = sqlx::query_scalar!(
         "SELECT id FROM agents WHERE organization_id = $1 AND agent_type = $2 FOR UPDATE",
         organization_id,
         agent_type
-    )
-    .fetch_optional(&mut *db)
-    .await?;
-    get(db, organization_id, agent_type).await
+    );
+    let Some(id) = id.fetch_optional(&mut *db).await? else {
+        return Ok(None);
+    };
+    let agent = get(db, organization_id, agent_type).await?;
+    Ok(agent.map(|agent| (id, agent)))
 }
 
 /// None where the organization has `most` agents already.
@@ -94,20 +96,6 @@ pub async fn insert(
     .await
 }
 
-pub async fn id(
-    db: &mut PgConnection,
-    organization_id: Uuid,
-    agent_type: &str,
-) -> sqlx::Result<Uuid> {
-    sqlx::query_scalar!(
-        "SELECT id FROM agents WHERE organization_id = $1 AND agent_type = $2",
-        organization_id,
-        agent_type
-    )
-    .fetch_one(db)
-    .await
-}
-
 /// With `keeps_token` it stays, whatever `token` is.
 pub async fn update(
     db: &mut PgConnection,
@@ -139,18 +127,15 @@ pub async fn update(
     .await
 }
 
-pub async fn delete(
-    db: &mut PgConnection,
-    organization_id: Uuid,
-    agent_type: &str,
-) -> sqlx::Result<Option<Uuid>> {
-    sqlx::query_scalar!(
-        "DELETE FROM agents WHERE organization_id = $1 AND agent_type = $2 RETURNING id",
+pub async fn delete(db: &mut PgConnection, organization_id: Uuid, id: Uuid) -> sqlx::Result<()> {
+    sqlx::query!(
+        "DELETE FROM agents WHERE organization_id = $1 AND id = $2",
         organization_id,
-        agent_type
+        id
     )
-    .fetch_optional(db)
-    .await
+    .execute(db)
+    .await?;
+    Ok(())
 }
 
 /// All of an organization's agents, with their sealed tokens.

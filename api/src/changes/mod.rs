@@ -169,7 +169,7 @@ fn kept_since(now: Timestamp) -> Timestamp {
 
 /// How far back a reading without a token goes. Its first token is as old as what was read last, and so is good for a day.
 fn starts_at(now: Timestamp) -> Timestamp {
-    now.checked_sub((29 * 24).hours()).unwrap_or(now)
+    kept_since(now).checked_add(24.hours()).unwrap_or(now)
 }
 
 fn default_limit() -> i64 {

@@ -224,7 +224,6 @@ async fn end(
     let mut work = Work::system(app, organization_id).await?;
     let locked = Locked::lock(&mut work, organization_id, payload.orchestration_id).await;
     let mut locked = locked.map_err(Failure::from)?;
-    job.keep(&mut work).await?;
     let Some(place) = locked.place(payload.subtask_id) else {
         return Err(Failure::Lost);
     };
@@ -264,6 +263,10 @@ async fn end(
             }
         }
     };
+    if ended.is_err() {
+        // Only what was settled is known to be ours.
+        job.keep(&mut work).await?;
+    }
     locked.save(&mut work).await?;
     work.commit_silently().await?;
     ended

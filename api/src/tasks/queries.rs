@@ -373,6 +373,7 @@ pub async fn delete(
     Ok(())
 }
 
+/// Removes all tasks of an event, and gives them as they were.
 pub async fn delete_of(
     db: &mut PgConnection,
     organization_id: Uuid,
