@@ -10,11 +10,17 @@ WORKDIR /source
 ENV RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs" SQLX_OFFLINE=true
 # `release`, or cargo's `dev`, which is built anew in a fraction of the time.
 ARG PROFILE=release
+SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 COPY . .
+# Cargo goes by the times of files, and an unpacked release may be older than the last build: what has changed since is touched.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
-    --mount=type=cache,target=/source/target \
-    target="$(rustc --print host-tuple)" \
+    --mount=type=cache,target=/source/target,sharing=locked \
+    built="target/$PROFILE.sha256" && touch "$built" \
+    && find . -path ./target -prune -o -type f -exec sha256sum {} + | sort >/sources.sha256 \
+    && comm -13 "$built" /sources.sha256 | cut -c67- | xargs -r -d '\n' touch \
+    && target="$(rustc --print host-tuple)" \
     && cargo build --profile "$PROFILE" --locked --workspace --exclude xtask --bins --target "$target" \
+    && mv /sources.sha256 "$built" \
     && mkdir /programs \
     && if [ "$PROFILE" = dev ]; then folder=debug; else folder="$PROFILE"; fi \
     && find "target/$target/$folder" -maxdepth 1 -type f -executable -name 'event-planner-*' -exec cp {} /programs/ \; \
