@@ -39,6 +39,7 @@ pub mod rate_limit;
 pub mod reference;
 pub mod reminders;
 pub mod serve;
+pub mod shares;
 pub mod sidecars;
 pub mod state;
 pub mod strict;

@@ -29,6 +29,7 @@ use crate::{
     outbound::{Outbound, Rules},
     plans::Catalogues,
     rate_limit::RateLimiter,
+    shares::Shares,
     sidecars::Sidecars,
     telemetry::Metrics,
 };
@@ -55,6 +56,8 @@ pub struct State {
     /// Accounts of organizations at providers.
     pub integrations: Integrations,
     pub orchestrations: Orchestrations,
+    pub watchers: Shares,
+    pub transfers: Shares,
     /// Calls of webhooks.
     pub outbound: Outbound,
     /// Calls of organizations' agents.
@@ -244,6 +247,8 @@ impl App {
             keys,
             integrations,
             orchestrations,
+            watchers: Shares::watchers(),
+            transfers: Shares::transfers(),
             draining: AtomicBool::new(false),
         }))
     }

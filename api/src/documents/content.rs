@@ -28,6 +28,7 @@ use crate::{
     extract::{Path, Query},
     jobs::{Done, Failure, Job},
     problem::{Problem, kinds},
+    shares::Place,
     sidecars::{Errand, SidecarError, Upload},
     state::App,
     work::{Answer, Work},
@@ -79,6 +80,7 @@ pub async fn upload_event_document(
         let kind = &kinds::IDEMPOTENCY_KEY_MISSING;
         return Err(Problem::Malformed(kind, kind.detail(), Vec::new()));
     };
+    let _place = place(&app, access.organization_id())?;
     let effect_key = format!("upload:{}:{key}", access.person.label());
     let (organization_id, errand) = (access.organization_id(), access.errand());
     let row = reserve(&app, access, event_id, &of, &upload.media_type, &effect_key).await?;
@@ -226,6 +228,7 @@ pub async fn get_document_content(
         let detail = "a folder has no content; list its documents";
         return Err(Problem::conflict(&kinds::INVALID_TRANSITION, detail));
     }
+    let place = place(&app, access.organization_id())?;
     let mut errand = access.errand();
     // The headers come within the request's time; the bytes may take longer.
     errand.deadline = Instant::now() + app.settings.delivery.upload_timeout;
@@ -262,10 +265,18 @@ pub async fn get_document_content(
     told.extend(attachment(&document.name).map(|value| (header::CONTENT_DISPOSITION, value)));
     let body = incoming
         .into_stream()
-        .map(|piece: Result<Bytes, ToolError>| {
+        .map(move |piece: Result<Bytes, ToolError>| {
+            let _until_the_end = &place;
             piece.map_err(|error| std::io::Error::other(error.message.into_owned()))
         });
     Ok((status, told, Body::from_stream(body)).into_response())
+}
+
+/// A place is kept until the last byte is through, however slow the client is.
+fn place(app: &App, organization_id: Uuid) -> Result<Place, Problem> {
+    app.transfers.enter(organization_id).ok_or_else(|| {
+        Problem::Unavailable("too many files are on their way already; try again".into())
+    })
 }
 
 /// What the sidecar says of a range that begins after the last byte (RFC 9110, section 15.5.17).

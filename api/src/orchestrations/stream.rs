@@ -12,7 +12,6 @@ use axum::{
     },
 };
 use futures_util::{Stream, StreamExt, stream};
-use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use super::{Orchestration, engine::is_settled, load, queries};
@@ -20,6 +19,7 @@ use crate::{
     access::{Access, Person, ReadEvents},
     extract::Path,
     problem::Problem,
+    shares::Place,
     state::App,
 };
 
@@ -48,8 +48,8 @@ pub async fn watch_orchestration(
     if version == seen && is_settled(status) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let place = app.orchestrations.streams.clone().try_acquire_owned();
-    let place = place.map_err(|_| {
+    let place = app.watchers.enter(access.organization_id());
+    let place = place.ok_or_else(|| {
         Problem::Unavailable("too many clients watch already; ask for the run instead".into())
     })?;
     let watch = Watch {
@@ -77,7 +77,7 @@ struct Watch {
     /// The version that the client knows.
     seen: i64,
     looks: u32,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Watch {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{
     body::{Body, Bytes},
-    http::{Method, Request},
+    http::Method,
 };
 use event_planner_api::{
     documents::{
@@ -19,7 +19,6 @@ use http_body_util::BodyExt;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use tower::ServiceExt;
 use uuid::Uuid;
 
 use crate::{
@@ -390,17 +389,8 @@ async fn a_hundred_megabytes_pass_in_little_memory(pool: PgPool) {
         .await
         .expect(201);
     assert_eq!(document["size_bytes"], 100 * MIB);
-    let request = Request::get(format!(
-        "/v1/documents/{}/content",
-        document["id"].as_str().unwrap()
-    ))
-    .header(
-        "authorization",
-        format!("Bearer {}", app.viewer.key.as_deref().unwrap()),
-    )
-    .body(Body::empty())
-    .unwrap();
-    let mut answer = app.router.clone().oneshot(request).await.unwrap();
+    let content = format!("/v1/documents/{}/content", document["id"].as_str().unwrap());
+    let mut answer = app.viewer.open(&content).await;
     let mut read = 0;
     while let Some(frame) = answer.body_mut().frame().await {
         for byte in frame.unwrap().into_data().unwrap() {
@@ -412,6 +402,38 @@ async fn a_hundred_megabytes_pass_in_little_memory(pool: PgPool) {
     let grown = peak().saturating_sub(before);
     println!("100 MiB up and down: {grown} KiB more than before, with sidecar and sandbox");
     assert!(grown < 48 * 1024, "{grown} KiB");
+}
+
+#[sqlx::test]
+async fn files_of_slow_clients_leave_places_for_other_organizations(pool: PgPool) {
+    let (app, _sandbox, event) = scene(pool).await;
+    let document = upload(&app, event, "slow.pdf", "slow", vec![7; 4 * MIB])
+        .await
+        .expect(201);
+    let content = format!("/v1/documents/{}/content", document["id"].as_str().unwrap());
+    let mut open = Vec::new();
+    for _ in 0..8 {
+        open.push(app.viewer.open(&content).await);
+    }
+    assert!(open.iter().all(|answer| answer.status() == 200));
+    let refused = app.viewer.get(&content).await;
+    refused.expect_problem(503, "unavailable");
+    assert_eq!(refused.header("retry-after"), "1");
+    upload(&app, event, "more.pdf", "more", "1")
+        .await
+        .expect_problem(503, "unavailable");
+    let theirs = create(&app.stranger, "/v1/events", &scene::event()).await;
+    let path = format!("/v1/events/{theirs}/documents/content?name=a.pdf");
+    let request = app.stranger.request(Method::POST, &path);
+    let request = request.header("idempotency-key", "theirs");
+    app.stranger.send(request, "1".into()).await.expect(201);
+    // One that is read to its end, and one whose client goes away.
+    let read = open.pop().unwrap().into_body().collect().await.unwrap();
+    assert_eq!(read.to_bytes().len(), 4 * MIB);
+    open.pop();
+    for key in ["more", "yet more"] {
+        upload(&app, event, "more.pdf", key, "1").await.expect(201);
+    }
 }
 
 #[sqlx::test]

@@ -458,6 +458,29 @@ async fn progress_is_streamed_and_goes_on_where_a_client_left(pool: PgPool) {
 }
 
 #[sqlx::test]
+async fn an_organization_that_watches_much_leaves_places_for_others(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let run = start(&app, &scene::playbook("watched")).await;
+    let events = format!("{}/events", path(&run));
+    let mut watching = Vec::new();
+    for _ in 0..64 {
+        watching.push(app.viewer.open(&events).await);
+    }
+    assert!(watching.iter().all(|answer| answer.status() == 200));
+    app.planner
+        .get(&events)
+        .await
+        .expect_problem(503, "unavailable");
+    let request = json!({ "description": "Offsite" });
+    let theirs = app.stranger.post("/orchestrate", &request).await;
+    let theirs = theirs.expect(202)["task_id"].as_str().unwrap().to_owned();
+    let theirs = format!("/v1/orchestrations/{theirs}/events");
+    assert_eq!(app.stranger.open(&theirs).await.status(), 200);
+    watching.pop();
+    assert_eq!(app.planner.open(&events).await.status(), 200);
+}
+
+#[sqlx::test]
 async fn a_revoked_key_ends_its_stream(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let run = start(&app, &scene::playbook("watched")).await;

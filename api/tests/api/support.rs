@@ -12,6 +12,7 @@ use axum::{
     Router,
     body::{Body, Bytes},
     http::{HeaderMap, Method, Request, StatusCode},
+    response::Response,
 };
 use event_planner_api::{
     access::{ApiKeyToken, Authenticator, Role},
@@ -24,6 +25,7 @@ use event_planner_api::{
     organizations::{self, NewTenant},
     outbound::{Outbound, Rules},
     rate_limit::RateLimiter,
+    shares::Shares,
     sidecars::Sidecars,
     state::{App, Clock, Delivery, Ids, PaymentSettings, Settings, State},
     telemetry::Metrics,
@@ -215,6 +217,8 @@ impl TestApp {
             keys,
             integrations,
             orchestrations,
+            watchers: Shares::watchers(),
+            transfers: Shares::transfers(),
             draining: AtomicBool::new(false),
         });
         Self::populate(app, clock, sidecar).await
@@ -372,19 +376,24 @@ impl Client {
     }
 
     pub async fn send(&self, request: axum::http::request::Builder, body: Body) -> Answer {
-        let response = self
-            .router
-            .clone()
-            .oneshot(request.body(body).unwrap())
-            .await
-            .unwrap();
-        let (parts, body) = response.into_parts();
+        let (parts, body) = self.begin(request, body).await.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         Answer {
             status: parts.status,
             headers: parts.headers,
             bytes,
         }
+    }
+
+    /// An answer whose body is still to come.
+    pub async fn open(&self, path: &str) -> Response {
+        self.begin(self.request(Method::GET, path), Body::empty())
+            .await
+    }
+
+    async fn begin(&self, request: axum::http::request::Builder, body: Body) -> Response {
+        let request = request.body(body).unwrap();
+        self.router.clone().oneshot(request).await.unwrap()
     }
 }
 
