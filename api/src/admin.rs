@@ -22,9 +22,6 @@ use crate::{
     work::Work,
 };
 
-/// The migrations, in the binary.
-pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
-
 /// The demo organization is known by this name.
 const DEMO_ORGANIZATION: &str = "Demo Events";
 const DEMO_VENUES: &[u8] = include_bytes!("../../database/seed/venues.csv");
@@ -35,9 +32,12 @@ pub async fn migrate(config: &Migrate) -> anyhow::Result<()> {
     let url = config.url()?;
     let connected = PgConnection::connect(url.expose_secret()).await;
     let mut connection = connected.context("connect to Postgres (DATABASE_OWNER_URL)")?;
-    MIGRATIONS.run(&mut connection).await.context("migrate")?;
+    // The version before an update comes back without its migrations being undone.
+    let mut migrations = sqlx::migrate!();
+    migrations.set_ignore_missing(true);
+    migrations.run(&mut connection).await.context("migrate")?;
     tracing::info!(
-        migrations = MIGRATIONS.iter().count(),
+        migrations = migrations.iter().count(),
         "the database is up to date"
     );
     Ok(())

@@ -3,11 +3,13 @@
 use std::{pin::pin, time::Duration};
 
 use event_planner_api::{
+    admin,
+    config::Migrate,
     money::{Currency, Money},
     work::Work,
 };
 use expect_test::expect_file;
-use sqlx::{PgPool, Row, postgres::PgPoolOptions};
+use sqlx::{ConnectOptions, PgPool, Row, postgres::PgPoolOptions};
 use uuid::Uuid;
 
 use crate::{scene::Scene, support::TestApp};
@@ -22,6 +24,20 @@ async fn the_committed_schema_is_current(pool: PgPool) {
                   -- To make it anew: UPDATE_EXPECT=1 cargo xtask test the_committed_schema_is_current\n\n";
     let schema = format!("{header}{}\n", lines.join("\n"));
     expect_file!["../../../database/schema.sql"].assert_eq(&schema);
+}
+
+#[sqlx::test]
+async fn the_version_before_an_update_takes_the_database_as_it_is(pool: PgPool) {
+    let newer =
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+                 VALUES (9999, 'of a later version', true, '', 0)";
+    sqlx::query(newer).execute(&pool).await.unwrap();
+    let url = pool.connect_options().to_url_lossy().to_string();
+    let config = Migrate {
+        database_owner_url: Some(url.into()),
+        database_owner_url_file: None,
+    };
+    admin::migrate(&config).await.unwrap();
 }
 
 #[sqlx::test]
