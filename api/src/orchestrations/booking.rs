@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::{Facts, Locked, Orchestration, Priority, draft::Draft, load, queries};
 use crate::{
-    agents::tools,
+    agents::{built_in, built_in_tool},
     events::{self, Event},
     organizations::{self, BookingRun},
     payments, playbooks,
@@ -26,9 +26,11 @@ pub async fn start(work: &mut Work, event: &Event) -> Result<Option<Orchestratio
     let Some(playbook) = playbooks::by_name(work, organization_id, PLAYBOOK).await? else {
         return Ok(None);
     };
+    // An agent of its own is there because the organization wants it.
     let is_there = |step: &playbooks::Step| {
-        tools::find(&step.tool)
-            .is_some_and(|tool| !tool.lane.is_empty() && tool.missing(work.app()).is_none())
+        built_in(&step.agent_type).is_none()
+            || built_in_tool(&step.agent_type, &step.tool)
+                .is_some_and(|tool| !tool.lane.is_empty() && tool.missing(work.app()).is_none())
     };
     let is_wanted = match wish {
         BookingRun::On => true,

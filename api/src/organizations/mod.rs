@@ -39,7 +39,7 @@ pub fn routes() -> OpenApiRouter<App> {
 #[serde(rename_all = "UPPERCASE")]
 #[sqlx(type_name = "text", rename_all = "UPPERCASE")]
 pub enum BookingRun {
-    /// Where at least one sidecar that its steps need is there.
+    /// Where at least one sidecar that its steps need is there, or one is for an agent of the organization's own.
     #[default]
     Auto,
     On,

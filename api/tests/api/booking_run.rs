@@ -470,6 +470,27 @@ async fn an_event_has_one_booking_run_and_the_organization_decides_whether(pool:
     assert_eq!(booked["orchestration"], Value::Null);
 }
 
+#[sqlx::test]
+async fn a_run_for_ones_own_agent_needs_no_sidecar(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let book = async |key: &str| {
+        let venue = create(&app.owner, "/v1/venues", &scene::venue(key)).await;
+        let event = create(&app.planner, "/v1/events", &scene::event()).await;
+        let path = format!("/v1/events/{event}/bookings");
+        let body = json!({ "venue_id": venue, "number_of_guests": 40 });
+        let booked = app.planner.post_once(key, &path, &body).await.expect(201);
+        booked["orchestration"]["status"].clone()
+    };
+    assert_eq!(book("shipped").await, Value::Null);
+    let agent = json!({ "agent_type": "seating", "url": "https://agents.example.com/mcp" });
+    app.owner.post("/v1/agents", &agent).await.expect(201);
+    let step = json!({ "id": "seat", "agent_type": "seating", "tool": "send_message", "description": "Seat" });
+    let playbook = json!({ "name": "booking", "title": "Ours", "steps": [step] });
+    let made = app.planner.post("/v1/playbooks", &playbook).await;
+    made.expect(201);
+    assert_eq!(book("own").await, "QUEUED");
+}
+
 /// Crashes: the first attempts are dropped at one of their waits, before, in or after the effect, and nobody gives the job
 /// back.
 const CRASHING: &[Handler] = &[Handler {
