@@ -8,8 +8,11 @@ reporting=$(password_of database_reporting_url)
 owner=$(cat /run/secrets/database_owner_password)
 monitoring=$(cat /run/secrets/database_monitoring_password)
 
-# Over standard input, so that no password is an argument that others can see.
-psql -qX -v ON_ERROR_STOP=1 -U event_planner_owner -d event_planner <<SQL
+# Over standard input, so that no password is an argument that others can see; terse, so that no error repeats its line.
+psql -qX -v ON_ERROR_STOP=1 -v VERBOSITY=terse -U event_planner_owner -d event_planner <<SQL
+-- A password must not get into the server's log, neither of a statement that took long nor of one that failed.
+SET log_min_duration_statement = -1;
+SET log_min_error_statement = panic;
 SET client_min_messages = warning;
 DO \$\$
 DECLARE role text;

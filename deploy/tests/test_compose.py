@@ -19,6 +19,23 @@ NOT_SCRAPED = {
 # What cannot be asked how it is: it runs to its end, or has no program to ask with.
 NO_HEALTH_CHECK = {"check-secrets", "migrate", "seed", "certificate", "next-steps", "nginx-exporter"}
 OWN = re.compile(r"event-planner-(api|mcp-\w+|sandbox)")
+# What is on its way through these may take longer than an answer: files, and jobs that wait for others.
+DRAINS_LONG = {"api", "worker", "mcp-gdrive"}
+
+
+def user(service):
+    """Whom a container runs as: its service says so, or the Dockerfile of an image of ours."""
+    ours = re.search(r"event-planner-([a-z-]+)", service["image"])
+    if "user" in service or not ours:
+        return service.get("user", "whoever the image says")
+    users = {}
+    for line in (ROOT / "Dockerfile").read_text().splitlines():
+        if started := re.match(r"FROM (\S+) AS (\S+)", line):
+            stage = started[2]
+            users[stage] = users.get(started[1], "root")
+        elif line.startswith("USER "):
+            users[stage] = line.split()[1]
+    return users[ours[1]]
 
 
 class Production(unittest.TestCase):
@@ -33,6 +50,8 @@ class Production(unittest.TestCase):
                 self.assertEqual(service.get("cap_drop"), ["ALL"])
                 self.assertNotIn("cap_add", service)
                 self.assertEqual(service.get("security_opt"), ["no-new-privileges:true"])
+                # By number: what its image says may be root, or another one tomorrow.
+                self.assertRegex(user(service), r"^[1-9]\d*:\d+$")
                 for forbidden in ("privileged", "pid", "ipc", "userns_mode", "devices"):
                     self.assertNotIn(forbidden, service)
                 self.assertNotEqual(service.get("network_mode"), "host")
@@ -58,7 +77,8 @@ class Production(unittest.TestCase):
 
     def test_only_nginx_is_published(self):
         published = {name: service["ports"] for name, service in self.services.items() if service.get("ports")}
-        self.assertEqual(published, {"nginx": ["80:8080", "443:8443"]})
+        # An IPv6 client would come through Docker's own proxy, and nginx would take all of them for one.
+        self.assertEqual(published, {"nginx": ["0.0.0.0:80:8080", "0.0.0.0:443:8443"]})
 
     def test_only_nginx_sidecars_and_the_api_have_a_way_out(self):
         networks = self.stack["networks"]
@@ -120,7 +140,7 @@ class Production(unittest.TestCase):
         pools = 0
         for name in ("api", "worker"):
             service = self.services[name]
-            pools += 2 * service["deploy"]["replicas"] * int(service["environment"]["DATABASE_CONNECTIONS"])
+            pools += 2 * int(service["deploy"]["replicas"]) * int(service["environment"]["DATABASE_CONNECTIONS"])
         # The reporting role may have 20, the exporter 5, a backup 3, Postgres keeps 3 for itself.
         self.assertLessEqual(pools + 20 + 5 + 3 + 3, most)
 
@@ -128,12 +148,31 @@ class Production(unittest.TestCase):
         for name, service in self.services.items():
             with self.subTest(service=name):
                 if OWN.search(service["image"]) and name != "migrate":
-                    delay = int(service["environment"].get("DRAIN_DELAY", 0))
-                    self.assertGreaterEqual(int(service["stop_grace_period"].rstrip("s")), delay + 20 + 5)
+                    delay, drain = (int(service["environment"].get(f"DRAIN_{part}", default)) for part, default in (("DELAY", 0), ("TIMEOUT", 20)))
+                    self.assertEqual(drain, 120 if name in DRAINS_LONG else 20)
+                    self.assertGreaterEqual(int(service["stop_grace_period"].rstrip("s")), delay + drain + 5)
+
+    def test_nginx_lets_end_what_the_api_lets_end(self):
+        waits = re.search(r"^worker_shutdown_timeout (\d+)s;$", (ROOT / "nginx/nginx.conf").read_text(), re.MULTILINE)
+        api = self.services["api"]["environment"]
+        self.assertGreater(int(waits[1]), int(api["DRAIN_DELAY"]) + int(api["DRAIN_TIMEOUT"]))
 
     def test_one_replica_may_go_away(self):
-        replicas = {name: service["deploy"].get("replicas", 1) for name, service in self.services.items()}
+        replicas = {name: int(service["deploy"].get("replicas", 1)) for name, service in self.services.items()}
         self.assertEqual({name: count for name, count in replicas.items() if count > 1}, {"api": 3, "worker": 2})
+
+    def test_another_number_of_replicas_is_kept(self):
+        services = load(PRODUCTION, {**GIVEN, "API_REPLICAS": "5", "WORKER_REPLICAS": "4"})["services"]
+        self.assertEqual([services[name]["deploy"]["replicas"] for name in ("api", "worker")], ["5", "4"])
+
+    def test_postgres_logs_no_values_and_no_passwords(self):
+        command = self.services["postgres"]["command"]
+        for setting in ("log_parameter_max_length=0", "log_parameter_max_length_on_error=0"):
+            self.assertIn(setting, command)
+        roles = (ROOT / "database/init/roles.sh").read_text()
+        said = roles[roles.index("<<SQL"):roles.index("PASSWORD '")]
+        for setting in ("log_min_duration_statement = -1", "log_min_error_statement = panic"):
+            self.assertIn(f"SET {setting};", said)
 
     def test_the_api_calls_sidecars_with_the_token_that_they_take(self):
         for name in ("api", "worker"):
@@ -185,6 +224,11 @@ class Files(unittest.TestCase):
     def test_every_variable_is_documented(self):
         documented = set(re.findall(r"^#? ?([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
         self.assertEqual(documented, variables(PRODUCTION) | {"COMPOSE_FILE", "BACKUP_DIR", "BACKUP_KEY_FILE"})
+
+    def test_development_runs_nothing_as_root(self):
+        for name, service in load(DEVELOPMENT)["services"].items():
+            with self.subTest(service=name):
+                self.assertRegex(user(service), r"^[1-9]\d*:\d+$")
 
     def test_no_two_ports_of_development_are_the_same(self):
         ports = [port.split(":")[1] for service in load(DEVELOPMENT)["services"].values() for port in service.get("ports", [])]

@@ -9,7 +9,7 @@ import unittest
 import yaml
 
 from compose import PRODUCTION, ROOT, load
-from test_compose import GIVEN, OWN
+from test_compose import DRAINS_LONG, GIVEN, OWN
 
 # Schemas that Kubernetes does not bring; what is in them is looked at by a test here.
 CUSTOM = {"ServiceMonitor"}
@@ -22,6 +22,15 @@ def render(folder):
     if said.returncode:
         raise AssertionError(said.stderr)
     return [thing for thing in yaml.safe_load_all(said.stdout) if thing]
+
+
+def passes(address, blocks):
+    """Whether one of the blocks of a NetworkPolicy holds the address."""
+    address = ipaddress.ip_address(address)
+    blocks = [block["ipBlock"] for block in blocks if "ipBlock" in block]
+    return any(address in ipaddress.ip_network(block["cidr"])
+               and not any(address in ipaddress.ip_network(hole) for hole in block.get("except", []))
+               for block in blocks)
 
 
 class Kubernetes(unittest.TestCase):
@@ -79,8 +88,10 @@ class Kubernetes(unittest.TestCase):
     def test_a_stop_waits_for_the_drain(self):
         for name in self.of("Deployment"):
             spec = self.pods()[name]["spec"]
-            delay = next((int(entry["value"]) for entry in spec["containers"][0]["env"] if entry["name"] == "DRAIN_DELAY"), 0)
-            self.assertGreaterEqual(spec["terminationGracePeriodSeconds"], delay + 20 + 5, name)
+            given = {entry["name"]: entry.get("value") for entry in spec["containers"][0]["env"]}
+            delay, drain = int(given.get("DRAIN_DELAY", 0)), int(given.get("DRAIN_TIMEOUT", 20))
+            self.assertEqual(drain, 120 if name in DRAINS_LONG else 20, name)
+            self.assertGreaterEqual(spec["terminationGracePeriodSeconds"], delay + drain + 5, name)
 
     def test_secrets_are_references(self):
         self.assertFalse(self.of("Secret"))
@@ -135,17 +146,30 @@ class Kubernetes(unittest.TestCase):
             with self.subTest(policy=name):
                 (outward,) = policies[name]["spec"]["egress"]
                 self.assertEqual(outward["ports"], [{"protocol": "TCP", "port": port}])
-
-                def passes(address, blocks=outward["to"]):
-                    address = ipaddress.ip_address(address)
-                    return any(address in ipaddress.ip_network(block["ipBlock"]["cidr"])
-                               and not any(address in ipaddress.ip_network(hole) for hole in block["ipBlock"].get("except", []))
-                               for block in blocks)
-
-                self.assertFalse([address for address in inside if passes(address)])
-                self.assertTrue(passes("1.1.1.1") and passes("2606:4700::1111"))
+                self.assertFalse([address for address in inside if passes(address, outward["to"])])
+                self.assertTrue(passes("1.1.1.1", outward["to"]) and passes("2606:4700::1111", outward["to"]))
         callers = policies["webhooks"]["spec"]["podSelector"]["matchExpressions"]
         self.assertEqual(callers, [{"key": "app.kubernetes.io/name", "operator": "In", "values": ["api", "worker"]}])
+
+    def test_names_are_found_also_where_no_pod_answers(self):
+        dns = self.of("NetworkPolicy")["dns"]["spec"]
+        (outward,) = dns["egress"]
+        self.assertEqual(dns["podSelector"], {})
+        self.assertEqual(outward["ports"], [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}])
+        self.assertIn({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}, outward["to"])
+        # NodeLocal DNSCache, and Cloud DNS of GKE; neither neighbours nor the way out.
+        self.assertTrue(all(passes(address, outward["to"]) for address in ("169.254.20.10", "169.254.169.254")))
+        self.assertFalse(any(passes(address, outward["to"]) for address in ("169.254.20.11", "169.254.169.253", "10.0.0.10", "8.8.8.8")))
+
+    def test_the_ingress_has_a_class_of_yours(self):
+        self.assertIn("ingressClassName", self.of("Ingress")["api"]["spec"])
+        self.assertIn("ingressClassName", (ROOT / "deploy/kubernetes/README.md").read_text())
+
+    def test_the_way_back_is_all_but_the_job(self):
+        called = [(thing["kind"], name) for kind in {thing["kind"] for thing in self.things} for name, thing in self.of(kind).items()
+                  if thing["metadata"].get("labels", {}).get("app.kubernetes.io/name") == "migrate"]
+        self.assertEqual(called, [("Job", "migrate")])
+        self.assertIn("kubectl apply -f version.yaml -l 'app.kubernetes.io/name!=migrate'\n", (ROOT / "deploy/kubernetes/README.md").read_text())
 
     def test_only_what_nginx_lets_in_gets_in(self):
         routes = re.findall(r"^location (=|\^~) (\S+) \{\n    proxy_pass", (ROOT / "nginx/routes.conf").read_text(), re.MULTILINE)

@@ -1,6 +1,7 @@
 """Rules, alerts, runbooks and dashboards, without an engine. Needs promtool."""
 import importlib.util
 import json
+import re
 import subprocess
 import tempfile
 import unittest
@@ -46,6 +47,29 @@ class Rules(unittest.TestCase):
                 runbook = ROOT / rule["annotations"]["runbook_url"]
                 self.assertEqual(runbook.parent, ROOT / "docs/runbooks")
                 self.assertIn(name, runbook.read_text().split("\n")[0])
+
+    def test_what_takes_as_long_as_its_bytes_is_not_called_slow(self):
+        paths = json.loads((ROOT / "api/openapi.json").read_text())["paths"]
+
+        def carries(operation):
+            taken = set(operation.get("requestBody", {}).get("content", {}))
+            given = {kind for code, answer in operation["responses"].items() if code == "200" for kind in answer.get("content", {})}
+            return taken & {"text/csv", "application/octet-stream"} or "application/octet-stream" in given
+
+        files = {path for path, item in paths.items() if any(carries(item[method]) for method in ("get", "post", "put") if method in item)}
+        self.assertTrue(files)
+        asked = [part for rule in queries.rules() for part in re.findall(r"http_request_duration_seconds_\w+\{([^}]*)\}", rule["expr"])]
+        # A numerator and a denominator of four windows, and the floors of two alerts.
+        self.assertEqual(len(asked), 10)
+        for part in asked:
+            without = re.search(r'route!~"([^"]+)"', part)
+            self.assertEqual({path for path in paths if re.fullmatch(without[1], path)}, files)
+
+    def test_a_runbook_starts_nothing_but_what_it_names(self):
+        for path in (ROOT / "docs/runbooks").glob("*.md"):
+            for command in re.findall(r"docker compose up[^`]*", path.read_text()):
+                with self.subTest(runbook=path.name):
+                    self.assertRegex(command, r"^docker compose up -d --no-deps --wait \S+$")
 
     def test_every_runbook_has_its_alerts(self):
         for path in (ROOT / "docs/runbooks").glob("*.md"):

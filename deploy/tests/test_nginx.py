@@ -8,6 +8,7 @@ import http.server
 import json
 import os
 import pathlib
+import re
 import shutil
 import socket
 import ssl
@@ -17,6 +18,8 @@ import threading
 import time
 import unittest
 import warnings
+
+from compose import DEVELOPMENT, load
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 API_BINARY = os.environ.get("API_BINARY", str(ROOT / "target/debug/event-planner-api"))
@@ -61,8 +64,12 @@ IDENTITY = {
 }
 
 
+# More than sockets and nginx hold in memory.
+LARGE = 32 * 1024 * 1024
+
+
 class Upstream(http.server.BaseHTTPRequestHandler):
-    """Tells what reached it; `/v1/stream` sends a first event long before the last; `broken` hangs up."""
+    """Tells what reached it; `/v1/stream` sends a first event long before the last, `large` much; `broken` hangs up."""
 
     protocol_version = "HTTP/1.1"
     seen = []
@@ -84,6 +91,13 @@ class Upstream(http.server.BaseHTTPRequestHandler):
             time.sleep(3)
             self.wfile.write(b"data: last\n\n")
             self.close_connection = True
+            return
+        if "large" in self.path:
+            self.send_response(200)
+            self.send_header("Content-Length", str(LARGE))
+            self.end_headers()
+            with contextlib.suppress(ConnectionError):
+                self.wfile.write(bytes(LARGE))
             return
         told = json.dumps({"headers": list(self.headers.items()), "body": len(body)}).encode()
         self.send_response(200)
@@ -284,6 +298,41 @@ class BeforeAWitness(unittest.TestCase):
                 answer = self.nginx.raw(head.encode())
                 self.assertEqual(json.loads(answer.split(b"\r\n\r\n", 1)[1])["code"], "payload_too_large")
 
+    def test_a_slow_reader_fills_no_disk_of_ours(self):
+        context = ssl._create_unverified_context()
+        # A file that nginx makes has no name for long, but its folder has changed.
+        folder = pathlib.Path(self.nginx.folder) / "proxy"
+        before = folder.stat().st_mtime_ns
+        with context.wrap_socket(socket.create_connection(("127.0.0.1", self.nginx.https), 10)) as stream:
+            stream.sendall(b"GET /v1/large HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            time.sleep(1)
+            self.assertEqual(folder.stat().st_mtime_ns, before)
+            read = 0
+            while chunk := stream.recv(1 << 20):
+                read += len(chunk)
+        self.assertGreater(read, LARGE)
+
+    def begin(self, path, length):
+        """A request whose body does not come to its end."""
+        context = ssl._create_unverified_context()
+        stream = context.wrap_socket(socket.create_connection(("127.0.0.1", self.nginx.https), 10))
+        self.addCleanup(stream.close)
+        head = f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n"
+        stream.sendall(head.encode() + b"x" * (length - 1))
+        return stream
+
+    def test_an_address_imports_four_at_once(self):
+        begun = [self.begin("/v1/venues/import", 1_000_000) for _ in range(3)] + [self.begin("/v1/caterers/import", 1_000_000)]
+        time.sleep(0.5)
+        refused = self.nginx.get("/v1/venues/import", "POST", body=b"x" * 9_000_000)
+        self.assertEqual(status(refused), 429)
+        self.assertEqual(json.loads(refused.split(b"\r\n\r\n", 1)[1])["code"], "quota_exceeded")
+        self.assertEqual(status(self.nginx.get("/v1/venues", "POST", body=b"x" * 1_000_000)), 200)
+        for stream in begun:
+            stream.sendall(b"x")
+            self.assertEqual(status(stream.recv(65536)), 200)
+        self.assertEqual(status(self.nginx.get("/v1/venues/import", "POST", body=b"x" * 9_000_000)), 200)
+
     def test_an_import_that_fails_is_not_called_too_large(self):
         self.assertEqual(status(self.nginx.get("/v1/venues/import?broken", "POST", body=b"x" * 5 * 1024 * 1024)), 503)
 
@@ -340,6 +389,47 @@ class BeforeAWitness(unittest.TestCase):
         self.addCleanup(connection.close)
         connection.request("GET", "/stub_status")
         self.assertIn(b"Active connections", connection.getresponse().read())
+
+
+class Room(unittest.TestCase):
+    """What the files of nginx promise about its container's memory, and the container has."""
+
+    def setUp(self):
+        self.nginx = load(DEVELOPMENT)["services"]["nginx"]
+        (bodies,) = (mount for mount in self.nginx["tmpfs"] if mount.startswith("/tmp/client_body:"))
+        self.room = int(re.search(r"size=(\d+)m", bodies)[1])
+        self.options = bodies.split(":")[1].split(",")
+
+    def test_one_address_cannot_fill_the_place_of_bodies(self):
+        conf, routes = ((ROOT / "nginx" / name).read_text() for name in ("nginx.conf", "routes.conf"))
+        self.assertIn("client_body_temp_path /tmp/client_body;", conf)
+        connections = int(re.search(r"limit_conn connections (\d+);", conf)[1])
+        most = int(re.search(r"client_max_body_size (\d+)m;", conf)[1])
+        (imports,) = re.findall(r"import\$ \{(.*?)\n    \}", routes, re.DOTALL)
+        # Naming a limit of its own, the location would otherwise lose the other.
+        self.assertIn(f"limit_conn connections {connections};", imports)
+        at_once = int(re.search(r"limit_conn imports (\d+);", imports)[1])
+        largest = int(re.search(r"client_max_body_size (\d+)m;", imports)[1])
+        self.assertLess(at_once * largest + (connections - at_once) * most, self.room)
+
+    def test_every_other_larger_body_passes_through(self):
+        places = re.findall(r"location \S+ (\S+) \{([^{}]*)\}", (ROOT / "nginx/routes.conf").read_text())
+        for path, place in places:
+            size = re.search(r"client_max_body_size (\d+)([kmg]);", place)
+            if size and size[2] != "k" and "import" not in path:
+                with self.subTest(path=path):
+                    self.assertIn("proxy_request_buffering off;", place)
+
+    def test_the_container_has_memory_for_what_waits(self):
+        limits = self.nginx["deploy"]["resources"]["limits"]
+        self.assertGreaterEqual(int(limits["memory"].removesuffix("m")), self.room + 128)
+        self.assertLessEqual({"uid=101", "gid=101", "mode=0700"}, set(self.options))
+        self.assertEqual(self.nginx["user"], "101:101")
+
+    def test_reloads_do_not_use_up_the_processes(self):
+        workers = int(re.search(r"^worker_processes (\w+);$", (ROOT / "nginx/nginx.conf").read_text(), re.MULTILINE)[1])
+        # The master, and what several reloads within the time of one leave.
+        self.assertLessEqual(1 + 10 * workers, self.nginx["deploy"]["resources"]["limits"]["pids"])
 
 
 class Flood(unittest.TestCase):

@@ -23,7 +23,7 @@ pub struct Metrics {
     pub upstream: IntCounterVec,
     /// `mcp_upstream_request_duration_seconds{provider}`; one per attempt.
     pub upstream_duration: HistogramVec,
-    /// `mcp_upstream_breaker_open{provider}`: 1 while calls are refused without asking.
+    /// `mcp_upstream_breaker_open{provider}`: 1 from when calls are refused without asking until one gets through again.
     pub breaker_open: IntGaugeVec,
 }
 
