@@ -28,7 +28,7 @@ class Secrets(unittest.TestCase):
             shutil.copy(self.made / name, self.folder / name)
 
     def make(self):
-        subprocess.run([ROOT / "scripts/init-secrets"], env={**os.environ, "SECRETS_DIR": str(self.made)}, check=True, capture_output=True)
+        subprocess.run([ROOT / "scripts/init-secrets", "--no-env"], env={**os.environ, "SECRETS_DIR": str(self.made)}, check=True, capture_output=True)
 
     def put(self, name, text):
         (self.folder / name).chmod(0o644)
@@ -91,6 +91,60 @@ class Secrets(unittest.TestCase):
     def test_no_secret_is_shown(self):
         self.put("mcp_stripe_tokens", "example-" + "canary" * 6)
         self.assertNotIn("canary", check(self.folder).stderr + check(self.folder).stdout)
+
+
+class Noted(unittest.TestCase):
+    """What init-secrets tells Compose, in a checkout of its own."""
+
+    def setUp(self):
+        self.root = pathlib.Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.root)
+        shutil.copytree(ROOT / "scripts", self.root / "scripts")
+
+    def make(self, *words, **more):
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("COMPOSE_") and name != "SECRETS_DIR"}
+        return subprocess.run([self.root / "scripts/init-secrets", *words], env={**kept, **more}, capture_output=True, text=True, check=False)
+
+    def noted(self):
+        return (self.root / ".env").read_text().splitlines() if (self.root / ".env").exists() else None
+
+    def made(self):
+        return sorted(path.parent.name for path in self.root.rglob("backup_key"))
+
+    def test_plain_compose_means_production_from_then_on(self):
+        production = "COMPOSE_FILE=docker-compose.yml:docker-compose.prod.yml"
+        self.assertEqual(self.make().returncode, 0)
+        self.assertEqual(self.noted(), ["SECRETS_DIR=./secrets", production])
+        (self.root / ".env").write_text("# ours\nIMAGE_TAG=1")
+        self.assertEqual(self.make(SECRETS_DIR=str(self.root / "there")).returncode, 0)
+        self.assertEqual(self.noted(), ["# ours", "IMAGE_TAG=1", f"SECRETS_DIR={self.root}/there", production])
+
+    def test_run_again_it_goes_where_env_says_and_changes_nothing(self):
+        text = f'SECRETS_DIR="{self.root}/there" # on the other disk\nCOMPOSE_FILE=docker-compose.yml:docker-compose.prod.yml:ours.yml\n'
+        (self.root / ".env").write_text(text)
+        for _ in range(2):
+            self.assertEqual(self.make().returncode, 0)
+            self.assertEqual(self.made(), ["there"])
+            self.assertEqual((self.root / ".env").read_text(), text)
+
+    def test_two_places_are_refused_before_anything_is_made(self):
+        (self.root / ".env").write_text("SECRETS_DIR=./one\n")
+        refused = self.make(SECRETS_DIR="./two")
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn(".env says SECRETS_DIR=./one, the environment ./two", refused.stderr)
+        self.assertEqual(self.made(), [])
+
+    def test_nothing_is_noted_where_nobody_reads_it(self):
+        self.assertEqual(self.make("--no-env", SECRETS_DIR="./one").returncode, 0)
+        self.assertEqual(self.make(COMPOSE_ENV_FILES="/dev/null", SECRETS_DIR="./two").returncode, 0)
+        self.assertEqual((self.made(), self.noted()), (["one", "two"], None))
+
+    def test_the_folder_of_development_stays_as_it_is(self):
+        (self.root / "deploy/development").mkdir(parents=True)
+        refused = self.make(SECRETS_DIR="./deploy/development")
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("well-known secrets", refused.stderr)
+        self.assertEqual((self.made(), self.noted()), ([], None))
 
 
 if __name__ == "__main__":
