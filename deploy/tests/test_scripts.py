@@ -125,6 +125,14 @@ elif said.startswith("compose run") and " grafana " in said:
 """
 
 
+def prepare(limit):
+    """Before a script begins: as in a terminal, whoever runs the tests (under nohup, signals are ignored by all below)."""
+    for cut in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(cut, signal.SIG_DFL)
+    if limit:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+
 class Scripts(unittest.TestCase):
     """The scripts in a checkout of their own, with a stand-in for docker."""
 
@@ -154,7 +162,7 @@ class Scripts(unittest.TestCase):
         command = ["bash", "-c", 'echo $$ >"$HERE/pid"; exec "$@"', "-", f"{self.root}/scripts/{words[0]}", *words[1:]]
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, check=False, timeout=60, stdin=subprocess.DEVNULL,
-            preexec_fn=limit and (lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))),
+            preexec_fn=lambda: prepare(limit),
         )
         # What a killed one was at goes on a moment without it.
         time.sleep(0.5 if done.returncode == -signal.SIGKILL else 0)
