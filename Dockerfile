@@ -12,7 +12,8 @@ ENV RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-re
 ARG PROFILE=release
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 COPY . .
-# Cargo goes by the times of files, and an unpacked release may be older than the last build: what has changed since is touched.
+# Cargo goes by the times of files, and an unpacked release may be older than the last build: what has changed since is
+# touched. What comes out has no time, so that the same sources give the same layers.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/source/target,sharing=locked \
     built="target/$PROFILE.sha256" && touch "$built" \
@@ -24,7 +25,8 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     && mkdir /programs \
     && if [ "$PROFILE" = dev ]; then folder=debug; else folder="$PROFILE"; fi \
     && find "target/$target/$folder" -maxdepth 1 -type f -executable -name 'event-planner-*' -exec cp {} /programs/ \; \
-    && strip --strip-all /programs/*
+    && strip --strip-all /programs/* \
+    && touch --date=@0 /programs/*
 
 # A certificate of our own making, for development only: nginx/self-sign.
 FROM toolchain AS certificate
