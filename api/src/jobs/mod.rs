@@ -31,7 +31,8 @@ pub use worker::{Options, Worker};
 
 /// Lets the jobs of a lane wait for some seconds, longer with each time in a row.
 pub async fn pause_lane(app: &App, lane: &str) -> sqlx::Result<()> {
-    queries::pause_lane(&app.db, lane, Duration::ZERO, false).await
+    queries::pause_lane(&app.db, lane, Duration::ZERO, false).await?;
+    Ok(())
 }
 
 /// A kind of job and how it is done.

@@ -216,14 +216,14 @@ pub async fn release(
 
 /// Pauses a lane: `after` at least, and longer with each pause in a row, up to five minutes. Workers who find the same
 /// at the same time make one pause of it; ten quiet minutes make it short again. One in which something `went_well` since its
-/// last pause is not away, only asked too often: it is left alone as long as it says.
+/// last pause is not away, only asked too often: it is left alone as long as it says. False where it was paused already.
 pub async fn pause_lane(
     db: &PgPool,
     lane: &str,
     after: Duration,
     went_well: bool,
-) -> sqlx::Result<()> {
-    sqlx::query!(
+) -> sqlx::Result<bool> {
+    let paused = sqlx::query!(
         "INSERT INTO job_lanes (lane, paused_until, pauses)
          VALUES ($1, clock_timestamp() + make_interval(secs => greatest($2::float8, CASE WHEN $3::boolean THEN 1 ELSE 5 END)),
                  CASE WHEN $3 THEN 0 ELSE 1 END)
@@ -239,10 +239,8 @@ pub async fn pause_lane(
         lane,
         after.as_secs_f64(),
         went_well
-    )
-    .execute(db)
-    .await?;
-    Ok(())
+    );
+    Ok(paused.execute(db).await?.rows_affected() > 0)
 }
 
 /// Makes sure that a piece of housekeeping is on the queue.

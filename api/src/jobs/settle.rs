@@ -35,24 +35,26 @@ pub(super) fn outcome(ended: &Result<Done, Failure>) -> &'static str {
 }
 
 /// Gives back a job that was not done. Whether something `went_well` in its lane since the last pause decides how long one is.
+/// True where its lane was paused for it.
 pub(super) async fn give_back(
     app: &App,
     handler: &Handler,
     job: &Job,
     failure: Failure,
     went_well: bool,
-) -> sqlx::Result<()> {
+) -> sqlx::Result<bool> {
+    let mut paused = false;
     let (error, again) = match failure {
         Failure::Lost => {
             tracing::warn!(job.id = %job.id, kind = job.kind, "the lease ended before the job did; its result is refused");
-            return Ok(());
+            return Ok(false);
         }
         Failure::Away { error, after } => {
             let mut after = after.unwrap_or_default().min(LONGEST_WAIT);
             if job.lane.is_empty() {
                 after = after.max(handler.every.unwrap_or(NEXT_LOOK));
             } else {
-                queries::pause_lane(&app.db, &job.lane, after, went_well).await?;
+                paused = queries::pause_lane(&app.db, &job.lane, after, went_well).await?;
             }
             (
                 error,
@@ -87,7 +89,7 @@ pub(super) async fn give_back(
     let error: String = error.chars().take(LONGEST_ERROR).collect();
     tracing::warn!(job.id = %job.id, kind = job.kind, attempts = job.attempts, error, dead = again.dies, "job not done");
     queries::release(&app.db, job, Some(&error), again).await?;
-    Ok(())
+    Ok(paused)
 }
 
 /// Puts housekeeping back on the queue for the next time.

@@ -245,7 +245,8 @@ impl Worker {
             .duration
             .with_label_values(&[handler.kind])
             .observe(begun.elapsed().as_secs_f64());
-        let went_well = self.went_well(&job.lane, &ended);
+        let lane = job.lane.clone();
+        let went_well = self.went_well(&lane, ended.is_ok());
         let given_back = match (ended, handler.every) {
             (Ok(Done::Settled), _) => Ok(()),
             (Ok(Done::Finished), Some(every)) => settle::come_again(&self.app, &job, every).await,
@@ -254,7 +255,12 @@ impl Worker {
                 Ok(())
             }
             (Err(failure), _) => {
-                settle::give_back(&self.app, handler, &job, failure, went_well).await
+                let given_back = settle::give_back(&self.app, handler, &job, failure, went_well);
+                given_back.await.map(|paused| {
+                    if paused {
+                        self.well().remove(&lane);
+                    }
+                })
             }
         };
         if let Err(error) = given_back {
@@ -262,14 +268,18 @@ impl Worker {
         }
     }
 
-    /// Whether a job of the lane was done since another found its provider away; from now on only this one counts.
-    fn went_well(&self, lane: &str, ended: &Result<Done, Failure>) -> bool {
-        let mut well = self.well.lock().unwrap_or_else(PoisonError::into_inner);
-        match ended {
-            Ok(_) if !lane.is_empty() && !well.contains(lane) => well.insert(lane.to_owned()),
-            Err(Failure::Away { .. }) => well.remove(lane),
-            _ => false,
+    /// Whether a job of the lane was done since its last pause. Several that find their provider away at once all have the
+    /// same answer, whichever of them pauses it.
+    fn went_well(&self, lane: &str, is_done: bool) -> bool {
+        let mut well = self.well();
+        if is_done && !lane.is_empty() && !well.contains(lane) {
+            well.insert(lane.to_owned());
         }
+        well.contains(lane)
+    }
+
+    fn well(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.well.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Jobs of a lane wait for one that ends.
