@@ -1,5 +1,8 @@
 //! A client that answers when a server asks back: it takes the defaults of a form.
 
+use std::time::Duration;
+
+use anyhow::Context as _;
 use rmcp::{
     ClientHandler, ErrorData, RoleClient,
     model::{
@@ -12,11 +15,16 @@ use rmcp::{
     },
 };
 use serde_json::{Map, Value, json};
+use tokio::time::timeout;
 
 use crate::{
+    listening::Listening,
     login::{http, lifecycle, us},
     sample,
 };
+
+/// How long a server may take to open the stream on which it asks.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 struct Agreeing;
 
@@ -67,8 +75,14 @@ fn filled(schema: &Value) -> Map<String, Value> {
 /// Calls each tool once, answering what it asks.
 pub(crate) async fn use_tools(url: &str, is_modern: bool) -> anyhow::Result<()> {
     let config = StreamableHttpClientTransportConfig::with_uri(url);
-    let transport = StreamableHttpClientTransport::with_client(http()?, config);
+    let client = Listening::new(http()?);
+    let transport = StreamableHttpClientTransport::with_client(client.clone(), config);
     let running = serve_client_with_lifecycle(Agreeing, transport, lifecycle(is_modern)).await?;
+    if !is_modern {
+        // What is asked before that stream is there is lost, and the suite takes a late one for a reconnection.
+        let opened = timeout(PATIENCE, client.opened()).await;
+        opened.context("the server opened no stream to ask on")?;
+    }
     for tool in running.list_all_tools().await? {
         let mut params = CallToolRequestParams::new(tool.name.clone());
         params.arguments = sample(&tool).as_object().cloned();

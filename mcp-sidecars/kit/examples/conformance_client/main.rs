@@ -2,6 +2,7 @@
 //! the kit's leaves out.
 
 mod asked;
+mod listening;
 mod login;
 
 use std::time::Duration;
