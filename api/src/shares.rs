@@ -1,18 +1,13 @@
 //! Places that are kept for long, such as those of streams: each organization has a share, so that none takes them all.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
 pub struct Shares {
     all: Arc<Semaphore>,
-    /// Places of one organization.
-    each: usize,
-    of: Mutex<HashMap<Uuid, Arc<Semaphore>>>,
+    each: mcp_kit::Shares<Uuid>,
 }
 
 /// Taken until it is dropped.
@@ -36,27 +31,16 @@ impl Shares {
     fn new(all: usize, each: usize) -> Self {
         Self {
             all: Arc::new(Semaphore::new(all)),
-            each,
-            of: Mutex::default(),
+            each: mcp_kit::Shares::new(each),
         }
     }
 
     /// None while all places, or those of the organization, are taken.
     pub fn enter(&self, organization_id: Uuid) -> Option<Place> {
         Some(Place {
-            _share: self.share_of(organization_id).try_acquire_owned().ok()?,
+            _share: self.each.of(organization_id).try_acquire_owned().ok()?,
             _all: Arc::clone(&self.all).try_acquire_owned().ok()?,
         })
-    }
-
-    fn share_of(&self, organization_id: Uuid) -> Arc<Semaphore> {
-        let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
-        // Those that nobody uses are full, and as good as new.
-        of.retain(|_, share| Arc::strong_count(share) > 1);
-        let share = of
-            .entry(organization_id)
-            .or_insert_with(|| Arc::new(Semaphore::new(self.each)));
-        Arc::clone(share)
     }
 }
 
@@ -81,6 +65,5 @@ mod tests {
         assert!(shares.enter(third).is_some() && shares.enter(first).is_some());
         drop((others, last));
         assert!(shares.enter(first).is_some());
-        assert_eq!(shares.of.lock().unwrap().len(), 1, "who left is forgotten");
     }
 }

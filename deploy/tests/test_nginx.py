@@ -19,9 +19,8 @@ import time
 import unittest
 import warnings
 
-from compose import DEVELOPMENT, load
+from compose import DEVELOPMENT, ROOT, load
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 API_BINARY = os.environ.get("API_BINARY", str(ROOT / "target/debug/event-planner-api"))
 NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
 # What the API's private addresses answer, in any spelling.

@@ -318,17 +318,16 @@ class Backup(Scripts):
 
     def test_a_dump_that_was_killed_is_no_backup(self):
         # What there is can look well.
-        self.program("pg_dump", "#!/bin/sh\nprintf 'begin end'\nkill -9 $$\n")
-        refused = self.run_script("backup")
-        self.assertEqual((refused.returncode, refused.stdout), (1, ""))
-        self.assertIn("pg_dump ended with 137", refused.stderr)
-        self.assertEqual(self.names(), [])
+        self.assert_no_backup_of("printf 'begin end'; kill -9 $$", "pg_dump ended with 137")
 
     def test_a_dump_that_is_cut_is_no_backup(self):
-        self.program("pg_dump", "#!/bin/sh\nprintf begin\n")
+        self.assert_no_backup_of("printf begin", "the dump cannot be read back")
+
+    def assert_no_backup_of(self, dump, words):
+        self.program("pg_dump", f"#!/bin/sh\n{dump}\n")
         refused = self.run_script("backup")
         self.assertEqual((refused.returncode, refused.stdout), (1, ""))
-        self.assertIn("the dump cannot be read back", refused.stderr)
+        self.assertIn(words, refused.stderr)
         self.assertEqual(self.names(), [])
 
     def test_nothing_unencrypted_stays_beside_the_backups(self):

@@ -245,8 +245,9 @@ impl Worker {
             .duration
             .with_label_values(&[handler.kind])
             .observe(begun.elapsed().as_secs_f64());
-        let lane = job.lane.clone();
-        let went_well = self.went_well(&lane, ended.is_ok());
+        if ended.is_ok() {
+            self.note_well(&job.lane);
+        }
         let given_back = match (ended, handler.every) {
             (Ok(Done::Settled), _) => Ok(()),
             (Ok(Done::Finished), Some(every)) => settle::come_again(&self.app, &job, every).await,
@@ -255,10 +256,12 @@ impl Worker {
                 Ok(())
             }
             (Err(failure), _) => {
+                // Several that find their provider away at once all have the same answer, whichever of them pauses it.
+                let went_well = self.well().contains(&job.lane);
                 let given_back = settle::give_back(&self.app, handler, &job, failure, went_well);
                 given_back.await.map(|paused| {
                     if paused {
-                        self.well().remove(&lane);
+                        self.well().remove(&job.lane);
                     }
                 })
             }
@@ -268,14 +271,12 @@ impl Worker {
         }
     }
 
-    /// Whether a job of the lane was done since its last pause. Several that find their provider away at once all have the
-    /// same answer, whichever of them pauses it.
-    fn went_well(&self, lane: &str, is_done: bool) -> bool {
+    /// A job of the lane was done.
+    fn note_well(&self, lane: &str) {
         let mut well = self.well();
-        if is_done && !lane.is_empty() && !well.contains(lane) {
+        if !lane.is_empty() && !well.contains(lane) {
             well.insert(lane.to_owned());
         }
-        well.contains(lane)
     }
 
     fn well(&self) -> MutexGuard<'_, HashSet<String>> {

@@ -1,17 +1,16 @@
 //! A few sessions, lent to one call each.
 
 use std::{
-    collections::HashMap,
     ops::Deref,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
 use anyhow::anyhow;
-use mcp_kit::ToolError;
+use mcp_kit::{Shares, ToolError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
@@ -28,8 +27,7 @@ pub(crate) struct Pool {
     target: Target,
     places: Semaphore,
     /// Half of the places for each organization that asks: one alone must not keep the others out.
-    shares: Mutex<HashMap<Uuid, Arc<Semaphore>>>,
-    share: usize,
+    shares: Shares<Uuid>,
     timeout: Duration,
     idle: Mutex<Vec<Session>>,
     has_only_organization: bool,
@@ -49,8 +47,7 @@ impl Pool {
         Self {
             target,
             places: Semaphore::new(settings.pool_size.into()),
-            shares: Mutex::default(),
-            share: usize::from(settings.pool_size.div_ceil(2)),
+            shares: Shares::new(settings.pool_size.div_ceil(2).into()),
             timeout: settings.pool_timeout,
             idle: Mutex::new(Vec::new()),
             has_only_organization: settings.only_organization_in_database,
@@ -94,7 +91,8 @@ impl Pool {
 
     /// As [`session`](Self::session), within the share of an organization.
     pub(crate) async fn session_for(&self, organization: Uuid) -> Result<Lent<'_>, ToolError> {
-        let share = tokio::time::timeout(self.timeout, self.share_of(organization).acquire_owned());
+        let share =
+            tokio::time::timeout(self.timeout, self.shares.of(organization).acquire_owned());
         let Ok(Ok(share)) = share.await else {
             return Err(ToolError::unavailable(
                 "this organization has as many queries running as it may; try again",
@@ -106,16 +104,6 @@ impl Pool {
             _share: Some(share),
             ..lent
         })
-    }
-
-    fn share_of(&self, organization: Uuid) -> Arc<Semaphore> {
-        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
-        // Those that nobody uses are full, and as good as new.
-        shares.retain(|_, share| Arc::strong_count(share) > 1);
-        let share = shares
-            .entry(organization)
-            .or_insert_with(|| Arc::new(Semaphore::new(self.share)));
-        Arc::clone(share)
     }
 
     /// Whether the database answers and our role, looked at anew, can do no harm.
