@@ -86,7 +86,7 @@ pub struct Database {
 pub struct Serve {
     #[command(flatten)]
     pub database: Database,
-    /// Address of Redis; without it each process counts its own rate limits.
+    /// Address of Redis (`rediss://` with TLS); without it each process counts its own rate limits.
     #[arg(long, env, hide_env_values = true)]
     pub redis_url: Option<SecretString>,
     /// File that holds it instead.

@@ -14,7 +14,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use deadpool_redis::{Pool, Runtime, Timeouts, redis::Script};
+use deadpool_redis::{Connection, Pool, Runtime, Timeouts, redis::Script};
 use governor::{Quota, clock::Clock, middleware::StateInformationMiddleware};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -29,6 +29,8 @@ use crate::{
 const WINDOW: u32 = 60;
 /// Redis answers within this, or the process counts.
 const DEADLINE: Duration = Duration::from_millis(40);
+/// Connecting to it ends at this.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// After a failure Redis is left alone this long, in microseconds.
 const PAUSE: i64 = 1_000_000;
 
@@ -130,7 +132,7 @@ impl RateLimiter {
     }
 
     async fn ask_redis(&self, redis: &Pool, key: &str) -> anyhow::Result<Decision> {
-        let mut connection = redis.get().await?;
+        let mut connection = connection(redis).await?;
         let interval = u64::from(WINDOW) * 1_000_000 / u64::from(self.quota);
         let mut call = self
             .script
@@ -216,12 +218,20 @@ fn round_up(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
 
+/// Connecting goes on when nobody waits for it any more: a later request finds it done. With TLS it can take longer than a
+/// request may wait.
+async fn connection(redis: &Pool) -> anyhow::Result<Connection> {
+    let redis = redis.clone();
+    let connecting = tokio::spawn(async move { redis.get().await });
+    Ok(connecting.await??)
+}
+
 fn pool(url: &str) -> anyhow::Result<Pool> {
     let manager =
         deadpool_redis::Manager::new(url).context("REDIS_URL is not an address of Redis")?;
     let timeouts = Timeouts {
         wait: Some(DEADLINE),
-        create: Some(DEADLINE),
+        create: Some(PATIENCE),
         recycle: Some(DEADLINE),
     };
     Pool::builder(manager)

@@ -22,18 +22,35 @@ use crate::{
 };
 
 /// `event-planner-api serve` as a process of its own.
-struct Server {
+pub struct Server {
+    command: Command,
     child: Child,
-    address: String,
-    database_url: String,
+    pub address: String,
+    pub metrics: String,
 }
 
 impl Server {
-    fn start(database_url: &str, address: &str) -> Self {
+    /// With these settings beside those that every one needs.
+    pub fn start(database_url: &str, settings: &[(&str, &str)]) -> Self {
+        let (address, metrics) = (free_address(), free_address());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_event-planner-api"));
+        command
+            .arg("serve")
+            .env("DATABASE_URL", database_url)
+            .env("LISTEN_ADDR", &address)
+            .env("METRICS_ADDR", &metrics)
+            .env("SERVICE_AUTH_TOKEN", SERVICE_TOKEN)
+            .env("RATE_LIMIT", "10000000")
+            .env("LOG_FILTER", "warn")
+            .envs(settings.iter().copied())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let child = command.spawn().unwrap();
         Self {
-            child: spawn(database_url, address),
-            address: address.to_owned(),
-            database_url: database_url.to_owned(),
+            command,
+            child,
+            address,
+            metrics,
         }
     }
 
@@ -41,10 +58,10 @@ impl Server {
     fn kill_and_restart(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        self.child = spawn(&self.database_url, &self.address);
+        self.child = self.command.spawn().unwrap();
     }
 
-    async fn wait_until_ready(&self, client: &reqwest::Client) {
+    pub async fn wait_until_ready(&self, client: &reqwest::Client) {
         let started = Instant::now();
         let url = format!("http://{}/ready", self.address);
         while !client
@@ -67,21 +84,6 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn spawn(database_url: &str, address: &str) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_event-planner-api"))
-        .arg("serve")
-        .env("DATABASE_URL", database_url)
-        .env("LISTEN_ADDR", address)
-        .env("METRICS_ADDR", free_address())
-        .env("SERVICE_AUTH_TOKEN", SERVICE_TOKEN)
-        .env("RATE_LIMIT", "10000000")
-        .env("LOG_FILTER", "warn")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
 }
 
 /// Below the ports that outgoing connections take, so that it stays free through a restart.
@@ -128,8 +130,7 @@ async fn killed_during_a_thousand_bookings_it_does_each_once(pool: PgPool) {
         let event_id = create(&app.planner, "/v1/events", &event).await;
         jobs.extend(venues.iter().map(|venue_id| (event_id, *venue_id)));
     }
-    let address = free_address();
-    let mut server = Server::start(&application_url(&pool), &address);
+    let mut server = Server::start(&application_url(&pool), &[]);
     let client = reqwest::Client::builder()
         .timeout(Duration::from_secs(5))
         .build()
@@ -142,7 +143,7 @@ async fn killed_during_a_thousand_bookings_it_does_each_once(pool: PgPool) {
         .map(|_| {
             tokio::spawn(work(
                 client.clone(),
-                address.clone(),
+                server.address.clone(),
                 on_behalf_of.clone(),
                 jobs.clone(),
             ))
@@ -221,8 +222,7 @@ async fn work(
 #[sqlx::test]
 async fn sigterm_lets_running_requests_end(pool: PgPool) {
     tls::install_provider();
-    let address = free_address();
-    let mut server = Server::start(&application_url(&pool), &address);
+    let mut server = Server::start(&application_url(&pool), &[]);
     let client = reqwest::Client::new();
     server.wait_until_ready(&client).await;
     let pid = server.child.id().to_string();

@@ -36,6 +36,7 @@ mod plans;
 mod playbooks;
 mod providers;
 mod queries;
+mod redis;
 mod reminders;
 mod reschedule;
 mod scene;

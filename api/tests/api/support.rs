@@ -526,16 +526,20 @@ async fn with_postgres(
     (sidecars, stop.drop_guard())
 }
 
+/// Where the tests' Redis is.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the test runner tells where its Redis is"
+)]
+pub fn redis_url() -> String {
+    std::env::var("REDIS_URL").expect("REDIS_URL: run the tests with `cargo xtask test`")
+}
+
 /// Counts in Redis under a prefix of its own.
 fn rate_limiter(quota: u32) -> RateLimiter {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the test runner tells where its Redis is"
-    )]
-    let url = std::env::var("REDIS_URL").expect("REDIS_URL: run the tests with `cargo xtask test`");
     #[expect(clippy::disallowed_methods, reason = "any prefix of its own will do")]
     let prefix = format!("test:{}:", Uuid::now_v7());
-    RateLimiter::new(Some(&url.into()), &prefix, quota).unwrap()
+    RateLimiter::new(Some(&redis_url().into()), &prefix, quota).unwrap()
 }
 
 async fn tenant(app: &App, name: &str, email: &str) -> (Uuid, Uuid, String) {
