@@ -132,17 +132,17 @@ async fn no_key_leaves_in_answers_or_logs() {
 
 /// A payment by card; its id.
 async fn paid(url: &str) -> String {
-    let make = http()
+    let request = http()
         .post(format!("{url}/mcp/tools/create_checkout_session"))
         .json(&session("paid", 5000));
-    let made: Value = make.send().await.unwrap().json().await.unwrap();
-    let made = &made["result"];
-    let page = http().post(made["url"].as_str().unwrap());
+    let answer: Value = request.send().await.unwrap().json().await.unwrap();
+    let session = &answer["result"];
+    let page = http().post(session["url"].as_str().unwrap());
     page.form(&[("choice", "pay")]).send().await.unwrap();
-    let get = http()
+    let request = http()
         .post(format!("{url}/mcp/tools/get_checkout_session"))
-        .json(&json!({ "session_id": made["session_id"] }));
-    let done: Value = get.send().await.unwrap().json().await.unwrap();
+        .json(&json!({ "session_id": session["session_id"] }));
+    let done: Value = request.send().await.unwrap().json().await.unwrap();
     done["result"]["payment_id"].as_str().unwrap().to_owned()
 }
 
